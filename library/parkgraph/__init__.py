@@ -1,0 +1,1 @@
+"""What the lot, the cloud and a vehicle share."""

@@ -1,0 +1,66 @@
+"""Loops that run until the program is told to stop, and how they wait out what is away."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from parkgraph.runtime.errors import UnavailableError
+
+log = structlog.get_logger(__name__)
+
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class StopRequestedError(Exception):
+    """A signal asked the program to stop."""
+
+
+async def stop_on_signal() -> None:
+    """Raise `StopRequestedError` at the first SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    raise StopRequestedError
+
+
+async def run(loops: Mapping[str, Coroutine[Any, Any, None]]) -> None:
+    """Run every loop until one fails or a signal comes; then stop them all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stop_on_signal(), name="signals")
+            for name, loop in loops.items():
+                group.create_task(loop, name=name)
+    except* StopRequestedError:
+        pass
+
+
+async def keep_trying(
+    name: str,
+    attempt: Callable[[], Awaitable[None]],
+    *,
+    first_pause_seconds: float = 0.5,
+    longest_pause_seconds: float = LONGEST_PAUSE_SECONDS,
+) -> None:
+    """Run `attempt` again and again, with growing jittered pauses while something is away.
+
+    An attempt that held for longer than the longest pause starts the pauses anew. Anything but
+    `UnavailableError` is a bug and goes through.
+    """
+    loop = asyncio.get_running_loop()
+    pause = first_pause_seconds
+    while True:
+        began = loop.time()
+        try:
+            await attempt()
+        except UnavailableError as error:
+            log.warning("unavailable", what=name, reason=str(error), retry_in_s=round(pause, 1))
+        if loop.time() - began > longest_pause_seconds:
+            pause = first_pause_seconds
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 2, longest_pause_seconds)

@@ -1,0 +1,21 @@
+"""What systemd is told: ready, alive, stopping. Source: sd_notify(3)."""
+
+import os
+import socket
+
+
+def notify(message: str) -> None:
+    """Send `message` ("READY=1", "WATCHDOG=1", …) to systemd; do nothing when it did not start us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        channel.sendto(message.encode(), address)
+
+
+def watchdog_seconds() -> float | None:
+    """Seconds between two signs of life that systemd asks for, or None when it does not watch."""
+    microseconds = os.environ.get("WATCHDOG_USEC")
+    return int(microseconds) / 1e6 if microseconds else None
