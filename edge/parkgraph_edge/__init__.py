@@ -1,0 +1,1 @@
+"""The gateway: the daemon on the hardware of one parking lot."""

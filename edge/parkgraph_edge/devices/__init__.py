@@ -1,0 +1,1 @@
+"""The lot's hardware, behind small capability interfaces; one file a make."""

@@ -1,0 +1,1 @@
+"""What the lot answers behind the front door."""

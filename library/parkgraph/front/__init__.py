@@ -1,0 +1,1 @@
+"""The front door: `/api/v1`, the same at the lot and in the cloud."""

@@ -30,14 +30,33 @@ async def stop_on_signal() -> None:
 
 
 async def run(loops: Mapping[str, Coroutine[Any, Any, None]]) -> None:
-    """Run every loop until one fails or a signal comes; then stop them all."""
+    """Run every loop until one fails or a signal comes; then stop them all.
+
+    Raises what the loop that failed first raised.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(stop_on_signal(), name="signals")
             for name, loop in loops.items():
                 group.create_task(loop, name=name)
-    except* StopRequestedError:
-        pass
+    except BaseExceptionGroup as failures:
+        first = failures.exceptions[0]
+        if not isinstance(first, StopRequestedError):
+            raise first from failures
+
+
+async def together(*loops: Coroutine[Any, Any, None]) -> None:
+    """Run loops that live and die together.
+
+    Raises:
+        UnavailableError: what one of them needs is away; the others were stopped.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            for loop in loops:
+                group.create_task(loop)
+    except* UnavailableError as away:
+        raise UnavailableError(str(away.exceptions[0])) from away
 
 
 async def keep_trying(

@@ -1,0 +1,45 @@
+"""`parkgraph-edge`: run the gateway, read plates, check a configuration."""
+
+import argparse
+import asyncio
+import sqlite3
+import sys
+from pathlib import Path
+
+import uvloop
+
+from parkgraph.runtime import logs
+from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
+from parkgraph_edge import configuration_commands, daemon, reading
+from parkgraph_edge.settings import load_settings
+
+
+def main() -> int:
+    """Run the command line; return the exit status: 0 done, 1 broken, 2 the caller can mend it."""
+    parser = argparse.ArgumentParser(prog="parkgraph-edge", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run the gateway of one lot until it is stopped")
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="edge.toml")
+    run.add_argument("--log", metavar="FILE", help="append logs to FILE instead of stderr")
+    run.set_defaults(run=_run)
+    reading.add_parser(commands)
+    configuration_commands.add_parser(commands)
+    arguments = parser.parse_args()
+    status: int = arguments.run(arguments)
+    return status
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    logs.set_up(to=arguments.log)
+    try:
+        settings = load_settings(arguments.config).settings
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(daemon.run(settings))
+    except (RefusedError, UnavailableError, CorruptError, sqlite3.Error) as error:
+        sys.stderr.write(f"parkgraph-edge: {error}\n")
+        return 2 if isinstance(error, RefusedError) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

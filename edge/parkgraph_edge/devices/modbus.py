@@ -1,0 +1,66 @@
+"""A Modbus TCP connection that is aborted, never left to deliver something late."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.pdu import ModbusPDU
+
+from parkgraph.runtime.errors import UnavailableError
+
+DEVICE_ID: Final = 1
+CONNECT_SECONDS: Final = 2.0
+
+
+class ModbusLink:
+    """One device at one address, connected when it is needed."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Speak with the device at `host` and `port`."""
+        self._host = host
+        self._port = port
+        self._client: AsyncModbusTcpClient | None = None
+
+    async def ask(
+        self, request: Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]], *, seconds: float
+    ) -> ModbusPDU:
+        """Send one request and return its answer, which may be an exception response.
+
+        Raises:
+            UnavailableError: no connection, or no answer within `seconds`. A request that was not
+                answered is dropped with its connection: a closed socket would still deliver it.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                return await request(await self._connected())
+        except (TimeoutError, ModbusException, OSError) as error:
+            self.abort()
+            raise UnavailableError(f"{self._host}:{self._port}: {str(error) or 'no answer'}") from error
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Drop the connection and whatever has not left it yet."""
+        client, self._client = self._client, None
+        transport: Any = client.ctx.transport if client else None
+        if transport is not None:
+            transport.abort()
+        if client:
+            client.close()
+
+    async def _connected(self) -> AsyncModbusTcpClient:
+        if self._client is None or not self._client.connected:
+            self.abort()
+            self._client = AsyncModbusTcpClient(
+                self._host,
+                port=self._port,
+                timeout=CONNECT_SECONDS,
+                retries=0,  # a repeated order is a new order: only a lane may decide on one
+                reconnect_delay=0,
+            )
+            if not await self._client.connect():
+                raise OSError("connection refused")
+        return self._client

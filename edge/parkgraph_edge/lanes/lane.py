@@ -1,0 +1,318 @@
+"""One lane: looks at its barrier, presents who stands there, and carries out what was committed."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from parkgraph.journal.ledger import Ledger
+from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.plates import PlateError, parse_plate
+from parkgraph.model.records import Direction, Reason, VendOutcome
+from parkgraph.runtime.clock import Clock
+from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
+from parkgraph_edge.devices.barrier import Barrier
+from parkgraph_edge.rules.barriers import BarrierState, VendOrder
+from parkgraph_edge.rules.lanes import (
+    Finding,
+    Lane,
+    LaneState,
+    OpenAdmission,
+    Presence,
+    grant,
+    may_leave_unknown,
+    observe,
+    resume,
+    wants_another_order,
+)
+from parkgraph_edge.rules.sightings import Sighting
+from parkgraph_edge.store.opening import FindOpenAdmission
+from parkgraph_edge.store.passages import (
+    VEND_DEADLINE,
+    Admitted,
+    CodeTyped,
+    FinishVend,
+    Gate,
+    OrderVend,
+    PlateSeen,
+    Present,
+    Presented,
+    RecordFindings,
+    StandsThere,
+)
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_SECONDS: Final = 0.05
+BOOM_MOVES_WITHIN_SECONDS: Final = 3.0
+ATTEND_SECONDS: Final = 2.0
+# A plate that was refused is presented again after this while: its booking may have come meanwhile.
+PRESENT_AGAIN_SECONDS: Final = 2.0
+RECORD_AGAIN_SECONDS: Final = 1.0
+MOST_UNRECORDED: Final = 1000
+GATEWAYS: Final = 256
+THIS_GATEWAY: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LaneConfiguration:
+    """What the installer said of a lane."""
+
+    lot: str
+    lane: str
+    direction: Direction
+    open_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """What a lane asks of its camera: the newest sighting, and to look closely for some seconds."""
+
+    newest: Callable[[], Sighting | None]
+    attend: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Vending:
+    """An order that the barrier has taken and whose boom has not moved yet. Boot clock seconds."""
+
+    order: int
+    decided_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """What was last presented, and what came of it, for the presence `presence`."""
+
+    presence: str = ""
+    refused: frozenset[Reason] = frozenset()
+    text: str = ""
+    at: float = 0.0
+
+
+class LaneLoop:
+    """The one task that owns a lane."""
+
+    def __init__(
+        self,
+        configuration: LaneConfiguration,
+        barrier: Barrier,
+        eyes: Eyes,
+        ledger: Ledger,
+        *,
+        clock: Clock,
+        random: Callable[[int], bytes],
+    ) -> None:
+        """Work the lane of `configuration` through `barrier` and `eyes`; decide in `ledger`."""
+        self._configuration = configuration
+        self._barrier = barrier
+        self._eyes = eyes
+        self._ledger = ledger
+        self._clock = clock
+        self._random = random
+        self._lane: Lane | None = None
+        self._token = 0
+        self._keypad_entries = 0
+        self._vending: Vending | None = None
+        self._unrecorded: list[Finding] = []
+        self._record_at = 0.0
+        self._last = Presentation()
+        self.looked_at = clock.boot_seconds()
+        self.away: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The lane's id."""
+        return self._configuration.lane
+
+    async def run(self) -> None:
+        """Look and act until cancelled."""
+        while True:
+            try:
+                barrier = await self._barrier.read()
+            except (UnavailableError, CorruptError) as error:
+                if self.away is None:
+                    log.warning("barrier_away", lane=self.name, reason=str(error))
+                self.away = str(error)
+                await asyncio.sleep(10 * LOOK_EVERY_SECONDS)
+            else:
+                if self.away is not None:
+                    log.info("barrier_back", lane=self.name)
+                self.away = None
+                await self._turn(barrier)
+            self.looked_at = self._clock.boot_seconds()
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _turn(self, barrier: BarrierState) -> None:
+        """Take one look: record what happened, then do what is due."""
+        lane = self._lane or await self._first_look(barrier)
+        presence = new_id("pres", at=self._clock.now(), random=self._random(RANDOM_BYTES))
+        now = self._clock.boot_seconds()
+        self._lane, findings = observe(lane, barrier, now=now, new_presence=presence)
+        await self._record(findings, barrier, now)
+        await self._watch_boom(barrier, now)
+        has_typed = barrier.keypad_entries != self._keypad_entries
+        self._keypad_entries = barrier.keypad_entries
+        lane = self._lane
+        if lane.state is LaneState.WAITING and lane.presence:
+            digits = barrier.keypad_digits if has_typed else None
+            await self._present(lane, lane.presence, digits, barrier, now)
+        elif lane.admission and wants_another_order(lane, now=now):
+            await self._order_again(lane, lane.admission, barrier)
+
+    async def _record(self, findings: list[Finding], barrier: BarrierState, now: float) -> None:
+        """Record what the loops confirmed; keep it until the ledger is back when it is away."""
+        if findings:
+            log.info("lane_found", lane=self.name, what=[f.effect.value for f in findings])
+        self._unrecorded = [*self._unrecorded, *findings][-MOST_UNRECORDED:]
+        if not self._unrecorded or now < self._record_at:
+            return
+        try:
+            await self._ledger.submit(
+                RecordFindings(self._gate(barrier), self._unrecorded), urgent=True
+            )
+            self._unrecorded = []
+        except UnavailableError as error:
+            log.error("findings_not_recorded_yet", lane=self.name, reason=str(error))  # noqa: TRY400
+            self._record_at = now + RECORD_AGAIN_SECONDS
+
+    async def _first_look(self, barrier: BarrierState) -> Lane:
+        """Take the lane: a fencing token above every other, and the admission that was left open."""
+        self._token = (barrier.token // GATEWAYS + 1) * GATEWAYS + THIS_GATEWAY
+        self._keypad_entries = barrier.keypad_entries
+        now = self._clock.boot_seconds()
+        try:
+            found = await self._ledger.submit(
+                FindOpenAdmission(self._configuration.lot, self.name, now), urgent=True
+            )
+        except UnavailableError as error:
+            log.error("lane_without_ledger", lane=self.name, reason=str(error))
+            return Lane()
+        if found is None:
+            return Lane()
+        admission, passages_before = found
+        log.info("lane_resumed", lane=self.name, admission=admission.admission)
+        return resume(admission, passages_before, barrier)
+
+    async def _present(
+        self, lane: Lane, presence: Presence, digits: str | None, barrier: BarrierState, now: float
+    ) -> None:
+        if self._last.presence != presence.presence:
+            self._last = Presentation(presence.presence)
+        self._eyes.attend(ATTEND_SECONDS)
+        presented = CodeTyped(digits) if digits else self._what_is_presented(lane, presence, now)
+        if presented is None:
+            return
+        command = Present(self._gate(barrier), presence.presence, presented, self._last.refused)
+        try:
+            outcome = await self._ledger.submit(command, urgent=True)
+        except UnavailableError as error:
+            await self._go_on_without_ledger(barrier, str(error))
+            return
+        if isinstance(outcome, Admitted):
+            decided_at = self._clock.boot_seconds()
+            admission = OpenAdmission(outcome.admission, outcome.session, decided_at, decided_at)
+            self._lane = grant(lane, admission)
+            log.info("admitted", lane=self.name, session=outcome.session, order=outcome.order)
+            await self._vend(outcome.order, decided_at)
+        else:
+            self._last = replace(self._last, refused=self._last.refused | {outcome.reason})
+            log.info("refused", lane=self.name, reason=outcome.reason.value)
+
+    def _what_is_presented(self, lane: Lane, presence: Presence, now: float) -> Presented | None:
+        sighting = self._eyes.newest()
+        # An older sighting may be of the vehicle before.
+        if sighting and sighting.taken_at >= presence.since and self._is_news(sighting, now):
+            self._last = replace(self._last, text=sighting.text, at=now)
+            try:
+                plate = parse_plate(sighting.text)
+            except PlateError:
+                return None
+            age_ms = round((now - sighting.taken_at) * 1000)
+            return PlateSeen(plate, sighting.confidence, age_ms)
+        if self._configuration.direction is Direction.EXIT and may_leave_unknown(lane, now=now):
+            return StandsThere()
+        return None
+
+    def _is_news(self, sighting: Sighting, now: float) -> bool:
+        return sighting.text != self._last.text or now - self._last.at > PRESENT_AGAIN_SECONDS
+
+    async def _go_on_without_ledger(self, barrier: BarrierState, reason: str) -> None:
+        """Open an exit for whoever stands there; an entry stays shut. Nobody is trapped."""
+        if self._configuration.direction is Direction.ENTRY:
+            log.error("entry_refused_without_ledger", lane=self.name, reason=reason)
+            await asyncio.sleep(1.0)
+            return
+        log.error("exit_opened_without_ledger", lane=self.name, reason=reason)
+        await self._send(barrier.last_order + 1)
+        await asyncio.sleep(BOOM_MOVES_WITHIN_SECONDS)
+
+    async def _order_again(
+        self, lane: Lane, admission: OpenAdmission, barrier: BarrierState
+    ) -> None:
+        command = OrderVend(self._gate(barrier), admission.admission)
+        try:
+            order = await self._ledger.submit(command, urgent=True)
+        except UnavailableError as error:
+            await self._go_on_without_ledger(barrier, str(error))
+            return
+        decided_at = self._clock.boot_seconds()
+        self._lane = replace(lane, admission=replace(admission, ordered_at=decided_at))
+        log.info("ordered_again", lane=self.name, order=order)
+        await self._vend(order, decided_at)
+
+    async def _vend(self, order: int, decided_at: float) -> None:
+        """Carry out one committed order, once, before its deadline."""
+        outcome = await self._send(order)
+        if outcome is None:
+            self._vending = Vending(order, decided_at)
+        else:
+            await self._finish(order, outcome)
+
+    async def _send(self, order: int) -> VendOutcome | None:
+        deadline = self._clock.boot_seconds() + VEND_DEADLINE.total_seconds()
+        vend = VendOrder(self._token, order, self._configuration.open_seconds, deadline)
+        try:
+            await self._barrier.vend(vend)
+        except UnavailableError as error:
+            log.warning("vend_failed", lane=self.name, order=order, reason=str(error))
+            return VendOutcome.FAILED
+        except RefusedError as error:
+            log.warning("vend_refused", lane=self.name, order=order, reason=str(error))
+            return VendOutcome.REFUSED
+        return None
+
+    async def _watch_boom(self, barrier: BarrierState, now: float) -> None:
+        """Record that the boom has moved, or that it has not: what was sent is not what happened."""
+        vending = self._vending
+        if vending is None:
+            return
+        elapsed = now - vending.decided_at
+        if not barrier.is_closed:
+            self._vending = None
+            await self._finish(vending.order, VendOutcome.OPENED, round(elapsed * 1000))
+        elif elapsed > BOOM_MOVES_WITHIN_SECONDS:
+            self._vending = None
+            await self._finish(vending.order, VendOutcome.FAILED)
+
+    async def _finish(self, order: int, outcome: VendOutcome, after_ms: int | None = None) -> None:
+        command = FinishVend(f"lane:{self.name}", order, self.name, outcome, after_ms)
+        try:
+            await self._ledger.submit(command, urgent=True)
+        except UnavailableError as error:
+            # The next start finds the order unfinished and records it as too late.
+            log.error("order_end_not_recorded", lane=self.name, reason=str(error))  # noqa: TRY400
+
+    def _gate(self, barrier: BarrierState) -> Gate:
+        configuration = self._configuration
+        return Gate(
+            lot=configuration.lot,
+            lane=configuration.lane,
+            direction=configuration.direction,
+            token=self._token,
+            last_order=barrier.last_order,
+            passages=barrier.passages,
+            open_seconds=configuration.open_seconds,
+        )

@@ -1,0 +1,283 @@
+"""What `edge.toml` may say: one lot, its lanes, its spaces, and what the gateway talks to."""
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from itertools import chain
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AnyUrl, Field, ValidationInfo, field_validator
+
+from parkgraph.front.settings import ApiSettings, Identifier, key_credential
+from parkgraph.model.money import CURRENCY_EXPONENTS, to_minor
+from parkgraph.model.records import Direction, SpaceClass
+from parkgraph.runtime.configuration import Configuration, KeyFaultError, Table, load
+from parkgraph.runtime.configuration_values import BrokerUrl, PathFromFile, RemoteAddress
+
+MOST_SPACES: Final = 5000
+LONGEST_OPEN_SECONDS: Final = 60.0
+
+SpaceIds = Annotated[tuple[Identifier, ...], Field(strict=False)]
+
+
+class LotSettings(Table):
+    """The lot itself."""
+
+    id: Identifier = Field(
+        description="the lot's id everywhere; 1 to 64 letters, digits, '-' and '_'",
+        examples=["elm-street"],
+    )
+    name: str = Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="the lot's name for people, 1 to 100 characters on one line",
+        examples=["Elm Street Garage"],
+    )
+    time_zone: str = Field(
+        description="IANA time zone in which the lot's days and hours are meant",
+        examples=["America/Los_Angeles"],
+    )
+    currency: str = Field(
+        description="ISO 4217 code of the money that the lot takes", examples=["USD"]
+    )
+    rate_per_hour: str = Field(
+        description="price of one hour, in quotes, with no more decimals than the currency has",
+        examples=["3.50"],
+        json_schema_extra={"unit": "lot.currency per hour"},
+    )
+    spaces: SpaceIds | None = Field(
+        default=None,
+        description="ids of all spaces, each once, 1 to 5000, class standard;"
+        " or leave it out and list them by class in the table [spaces]",
+        examples=[["S-01", "S-02"]],
+    )
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            near = difflib.get_close_matches(name, available_timezones(), n=1)
+            hint = f"did you mean {near[0]}?" if near else "for example America/Los_Angeles"
+            raise ValueError(f"{name!r} is no IANA time zone; {hint}") from error
+        return name
+
+    @field_validator("currency")
+    @classmethod
+    def _is_a_currency(cls, code: str) -> str:
+        if code not in CURRENCY_EXPONENTS:
+            near = difflib.get_close_matches(code.upper(), CURRENCY_EXPONENTS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "for example USD"
+            raise ValueError(f"{code!r} is no active ISO 4217 code; {hint}")
+        return code
+
+    @field_validator("rate_per_hour", mode="before")
+    @classmethod
+    def _is_an_amount(cls, rate: object, info: ValidationInfo) -> object:
+        if isinstance(rate, int | float):
+            raise ValueError(f'is a number, and money is exact; write it in quotes: "{rate}"')
+        currency = info.data.get("currency")
+        if isinstance(rate, str) and currency is not None and to_minor(rate, currency) < 0:
+            raise ValueError('is below zero; write what an hour costs, for example "3.50"')
+        return rate
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone itself."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def rate_per_hour_minor(self) -> int:
+        """The price of one hour in minor units of the currency."""
+        return to_minor(Decimal(self.rate_per_hour), self.currency)
+
+
+class SpacesSettings(Table):
+    """The lot's spaces by class."""
+
+    standard: SpaceIds = Field(
+        default=(), description="ids of spaces for any vehicle", examples=[["S-01", "S-02"]]
+    )
+    autonomous: SpaceIds = Field(
+        default=(), description="ids of spaces for autonomous vehicles", examples=[["A-01"]]
+    )
+    accessible: SpaceIds = Field(
+        default=(),
+        description="ids of accessible spaces; nobody else is ever sent there",
+        examples=[["H-01"]],
+    )
+
+
+class CloudSettings(Table):
+    """The cloud core, reached through a broker."""
+
+    broker: BrokerUrl = Field(
+        description="MQTT broker of the cloud core; without [cloud] the lot runs alone",
+        examples=["mqtt://127.0.0.1:1883"],
+    )
+
+
+class StateSettings(Table):
+    """What survives a restart."""
+
+    directory: PathFromFile = Field(
+        description="folder of the ledger, on a disk that keeps what it was told to keep",
+        examples=["/var/lib/parkgraph-edge"],
+    )
+
+
+class SpaceSensorsSettings(Table):
+    """The sensors over the spaces."""
+
+    address: RemoteAddress = Field(
+        description="Modbus TCP host and port of the space sensors", examples=["127.0.0.1:5020"]
+    )
+
+
+class LaneSettings(Table):
+    """One lane: a barrier, and perhaps a camera."""
+
+    direction: Direction = Field(
+        strict=False,
+        description='which way cars drive: "entry" or "exit"',
+        examples=["entry"],
+    )
+    barrier: RemoteAddress = Field(
+        description="Modbus TCP host and port of the lane's barrier controller",
+        examples=["127.0.0.1:5021"],
+    )
+    camera: str | None = Field(
+        default=None,
+        description="URL of the lane's camera: http, https or rtsp; without it no plate is read",
+        examples=["http://127.0.0.1:8081/stream.mjpg"],
+    )
+    open_seconds: float = Field(
+        default=8.0,
+        gt=0,
+        le=LONGEST_OPEN_SECONDS,
+        description="how long the barrier is asked to stay open, more than 0 to 60 seconds",
+        examples=[8.0],
+        json_schema_extra={"unit": "seconds"},
+    )
+
+    @field_validator("camera")
+    @classmethod
+    def _is_a_camera(cls, url: str | None) -> str | None:
+        schemes = ("http://", "https://", "rtsp://")
+        if url is not None and not (url.startswith(schemes) and _has_host(url)):
+            raise ValueError(
+                "is no camera; write an http, https or rtsp URL,"
+                ' for example "http://127.0.0.1:8081/stream.mjpg"'
+            )
+        return url
+
+
+class EdgeSettings(Table):
+    """All of `edge.toml`."""
+
+    lot: LotSettings = Field(description="the lot itself")
+    spaces: SpacesSettings | None = Field(
+        default=None, validate_default=True, description="spaces by class, instead of lot.spaces"
+    )
+    api: ApiSettings = Field(description="where /api/v1 listens")
+    cloud: CloudSettings | None = Field(
+        default=None, description="the cloud core; without it the lot runs alone"
+    )
+    state: StateSettings = Field(description="what survives a restart")
+    space_sensors: SpaceSensorsSettings | None = Field(
+        default=None, description="the sensors over the spaces"
+    )
+    lanes: dict[Identifier, LaneSettings] = Field(
+        description="a table [lanes.NAME] for each lane; at least one entry and one exit",
+        json_schema_extra={"minProperties": 2},
+    )
+
+    @field_validator("spaces")
+    @classmethod
+    def _are_a_lot(cls, spaces: SpacesSettings | None, info: ValidationInfo) -> object:
+        lot = info.data.get("lot")
+        if lot is None:
+            return spaces
+        if spaces is not None and lot.spaces is not None:
+            raise ValueError("says again what lot.spaces says; keep one of the two")
+        place = ("lot", "spaces") if spaces is None else ("spaces",)
+        ids = list(chain.from_iterable(_by_class(lot, spaces).values()))
+        if not 1 <= len(ids) <= MOST_SPACES:
+            raise KeyFaultError(
+                place,
+                f"names {len(ids)} spaces; list 1 to {MOST_SPACES}, for example"
+                ' spaces = ["S-01", "S-02"] in [lot]',
+            )
+        twice = [space for space, count in Counter(ids).items() if count > 1]
+        if twice:
+            raise KeyFaultError(place, f'names "{twice[0]}" more than once; keep one')
+        return spaces
+
+    @field_validator("lanes")
+    @classmethod
+    def _let_cars_in_and_out(cls, lanes: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
+        directions = {lane.direction for lane in lanes.values()}
+        if Direction.EXIT not in directions:
+            raise ValueError(
+                "has no exit, so every car that enters would be trapped;"
+                ' add a lane with direction = "exit"'
+            )
+        if Direction.ENTRY not in directions:
+            raise ValueError(
+                'has no entry, so no car could come in; add a lane with direction = "entry"'
+            )
+        owners: dict[str, str] = {}
+        for name, lane in lanes.items():
+            owner = owners.setdefault(str(lane.barrier), name)
+            if owner != name:
+                raise KeyFaultError(
+                    ("lanes", name, "barrier"),
+                    f"is the barrier of lane {owner} too, so one car would open both;"
+                    " write this lane's own controller",
+                )
+        return lanes
+
+    @property
+    def spaces_by_class(self) -> Mapping[SpaceClass, tuple[str, ...]]:
+        """The ids of all spaces, wherever the file lists them."""
+        return _by_class(self.lot, self.spaces)
+
+    @property
+    def space_count(self) -> int:
+        """How many spaces the lot has."""
+        return sum(len(ids) for ids in self.spaces_by_class.values())
+
+
+def load_settings(path: Path) -> Configuration[EdgeSettings]:
+    """Read `edge.toml` from `path`; the daemon wants `.settings` of it.
+
+    Raises:
+        ConfigurationError: with all faults of the file.
+    """
+    return load(path, EdgeSettings, substitutes=key_credential())
+
+
+def _by_class(
+    lot: LotSettings, spaces: SpacesSettings | None
+) -> Mapping[SpaceClass, tuple[str, ...]]:
+    listed = spaces or SpacesSettings(standard=lot.spaces or ())
+    return MappingProxyType(
+        {
+            SpaceClass.STANDARD: listed.standard,
+            SpaceClass.AUTONOMOUS: listed.autonomous,
+            SpaceClass.ACCESSIBLE: listed.accessible,
+        }
+    )
+
+
+def _has_host(url: str) -> bool:
+    try:
+        return bool(AnyUrl(url).host)
+    except ValueError:
+        return False

@@ -1,0 +1,157 @@
+"""Commands of a caller: book a space, end a stay; and of time: give up on who did not come."""
+
+import sqlite3
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from parkgraph.journal.ledger import Decision, Moment
+from parkgraph.model.api import DEFAULT_STAY
+from parkgraph.model.codes import issue_code
+from parkgraph.model.errors import CallRefusedError, ErrorCode
+from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.plates import Plate
+from parkgraph.model.prices import price_minor
+from parkgraph.model.records import NoShowDeclared, Personal, SessionEnded, SessionReserved
+from parkgraph.model.sessions import Session, SessionState
+from parkgraph_edge.rules.spaces import CLASSES_FOR, assign
+from parkgraph_edge.store.facts import LotFacts
+
+HOLD: Final = timedelta(minutes=30)
+MOST_NO_SHOWS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What an hour costs here, in minor units of `currency`."""
+
+    currency: str
+    rate_minor_per_hour: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Promise a space to a vehicle. `occupied` are the spaces where a sensor sees somebody."""
+
+    lot: str
+    actor: str
+    plate: Plate | None
+    vin: str | None
+    fleet: str | None
+    autonomous: bool
+    stay: timedelta | None
+    tariff: Tariff
+    entry_lane: str
+    code_key: bytes
+    occupied: frozenset[str]
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[Session]:
+        """Return the new stay.
+
+        Raises:
+            CallRefusedError: the vehicle has an open stay here, or no space is free.
+        """
+        facts = LotFacts(connection, self.lot)
+        raw = self.plate.raw if self.plate else None
+        if open_session := facts.open_session_of_vehicle(raw, self.vin):
+            raise CallRefusedError(
+                ErrorCode.CONFLICT, f"this vehicle has the open session {open_session} here"
+            )
+        free = [
+            space
+            for space_class in CLASSES_FOR[self.autonomous]
+            for space in facts.free_spaces(space_class, limit=1 + len(self.occupied))
+        ]
+        space = assign(free, autonomous=self.autonomous, occupied=self.occupied)
+        if space is None:
+            raise CallRefusedError(ErrorCode.LOT_FULL, "no space for this vehicle is free")
+        session = new_id("sess", at=moment.at, random=moment.random(RANDOM_BYTES))
+        record = SessionReserved(
+            session=session,
+            fleet=self.fleet,
+            autonomous=self.autonomous,
+            space=space.space,
+            entry_lane=self.entry_lane,
+            currency=self.tariff.currency,
+            rate_minor_per_hour=self.tariff.rate_minor_per_hour,
+            estimated_minor=price_minor(
+                self.tariff.rate_minor_per_hour, self.stay or DEFAULT_STAY
+            ),
+            hold_until=moment.at + HOLD,
+            personal=Personal(
+                plate=raw, vin=self.vin, gate_code=issue_code(self.code_key, session, live=facts)
+            ),
+        )
+        return Decision(_reserved(record, self.lot, self.plate, moment.at), [record])
+
+
+def _reserved(record: SessionReserved, lot: str, plate: Plate | None, at: datetime) -> Session:
+    personal = record.personal or Personal()
+    return Session(
+        lot=lot,
+        session=record.session,
+        state=SessionState.RESERVED,
+        fleet=record.fleet,
+        autonomous=record.autonomous,
+        vin=personal.vin,
+        plate=plate.raw if plate else None,
+        plate_folded=plate.folded if plate else None,
+        gate_code=personal.gate_code or "",
+        space=record.space,
+        entry_lane=record.entry_lane,
+        currency=record.currency,
+        rate_minor_per_hour=record.rate_minor_per_hour,
+        estimated_minor=record.estimated_minor,
+        reserved_at=at,
+        hold_until=record.hold_until,
+        entered_at=None,
+        ended_at=None,
+        amount_minor=None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End a stay: price it and let its vehicle out. The crossing frees the space."""
+
+    lot: str
+    actor: str
+    session: str
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[Session]:
+        """Return the stay as it is then.
+
+        Raises:
+            CallRefusedError: there is no such stay, it is not inside, or it has ended.
+        """
+        session = LotFacts(connection, self.lot).session(self.session)
+        if session is None:
+            raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such session", field="session")
+        if session.state is not SessionState.PARKED or session.entered_at is None:
+            raise CallRefusedError(
+                ErrorCode.CONFLICT, f"only a parked session can end; this one is {session.state}"
+            )
+        amount = price_minor(session.rate_minor_per_hour, moment.at - session.entered_at)
+        if session.amount_minor is not None:
+            amount = min(amount, session.amount_minor)
+        ended = replace(
+            session,
+            state=SessionState.LEAVING,
+            ended_at=session.ended_at or moment.at,
+            amount_minor=amount,
+        )
+        return Decision(ended, [SessionEnded(session=session.session, amount_minor=amount)])
+
+
+@dataclass(frozen=True, slots=True)
+class DeclareNoShows:
+    """Free the spaces of those who did not come in time."""
+
+    lot: str
+    actor: str = "system"
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[int]:
+        """Return how many did not come."""
+        facts = LotFacts(connection, self.lot)
+        overdue = facts.reservations_overdue(moment.at, limit=MOST_NO_SHOWS)
+        return Decision(len(overdue), [NoShowDeclared(session=session) for session in overdue])

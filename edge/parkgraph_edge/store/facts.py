@@ -1,0 +1,85 @@
+"""The lot's facts, read inside the transaction that will hold what is decided on them."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from parkgraph.journal.facts import session_of
+from parkgraph.model.records import SpaceClass
+from parkgraph.model.sessions import Session
+from parkgraph.runtime.queries import load_queries
+from parkgraph_edge.rules.presentations import Keypad
+from parkgraph_edge.rules.spaces import FreeSpace
+
+SQL: Final = load_queries("parkgraph_edge.store", "facts.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class LotFacts:
+    """The facts of one lot, through the writer's connection."""
+
+    connection: sqlite3.Connection
+    lot: str
+
+    def session(self, session: str) -> Session | None:
+        """Return one stay of this lot."""
+        rows = self._rows("session", session=session)
+        return session_of(rows[0]) if rows else None
+
+    def sessions_by_plate(self, folded: str) -> list[Session]:
+        """Return the open stays whose plate folds to `folded`; three are enough to know of twins."""
+        return [session_of(row) for row in self._rows("sessions_by_plate", plate_folded=folded)]
+
+    def sessions_by_code(self, digits: str) -> list[Session]:
+        """Return the open stay whose gate code is `digits`, if any."""
+        return [session_of(row) for row in self._rows("sessions_by_code", gate_code=digits)]
+
+    def open_session_of_vehicle(self, plate: str | None, vin: str | None) -> str | None:
+        """Return the id of an open stay of that plate or that VIN."""
+        rows = self._rows("open_session_of_vehicle", plate=plate, vin=vin)
+        return rows[0]["session"] if rows else None
+
+    def free_spaces(self, space_class: SpaceClass, *, limit: int) -> list[FreeSpace]:
+        """Return the first free spaces of a class, by id."""
+        rows = self._rows("free_spaces", space_class=space_class, limit=limit)
+        return [FreeSpace(row["space"], SpaceClass(row["space_class"])) for row in rows]
+
+    def keypad(self, lane: str) -> Keypad:
+        """Return what the keypad of `lane` remembers of wrong guesses."""
+        rows = self._rows("keypad", lane=lane)
+        if not rows:
+            return Keypad()
+        until = rows[0]["locked_until"]
+        return Keypad(rows[0]["wrong_codes"], datetime.fromisoformat(until) if until else None)
+
+    def next_order(self, token: int, *, after: int) -> int:
+        """Return an order number above every other under `token`, and above `after`."""
+        newest = self._rows("newest_order", token=token)[0]["newest"]
+        return int(max(newest, after)) + 1
+
+    def orders_unfinished(self) -> list[tuple[int, str]]:
+        """Return number and lane of every order whose end was not recorded."""
+        return [(row["order_number"], row["lane"]) for row in self._rows("orders_unfinished")]
+
+    def reservations_overdue(self, now: datetime, *, limit: int) -> list[str]:
+        """Return reservations whose vehicle has not come in time."""
+        rows = self._rows("reservations_overdue", now=now.isoformat(), limit=limit)
+        return [row["session"] for row in rows]
+
+    def description(self) -> str | None:
+        """Return the newest description of the lot, as recorded."""
+        rows = self._rows("lot_description")
+        return rows[0]["description"] if rows else None
+
+    def admission_open(self, lane: str) -> sqlite3.Row | None:
+        """Return the admission of `lane` that was neither crossed nor lapsed."""
+        rows = self._rows("admission_open", lane=lane)
+        return rows[0] if rows else None
+
+    def __contains__(self, code: object) -> bool:
+        """Say whether an open stay has the gate code `code`."""
+        return bool(self._rows("has_open_code", gate_code=code))
+
+    def _rows(self, query: str, **parameters: Any) -> list[sqlite3.Row]:
+        return self.connection.execute(SQL[query], {"lot": self.lot} | parameters).fetchall()

@@ -1,0 +1,63 @@
+-- name: lot_description
+SELECT description FROM lots WHERE lot = :lot;
+
+-- name: orders_unfinished
+SELECT order_number, lane FROM orders WHERE lot = :lot AND outcome IS NULL ORDER BY order_number;
+
+-- name: newest_order
+SELECT COALESCE(MAX(order_number), 0) AS newest FROM orders WHERE lot = :lot AND token = :token;
+
+-- name: free_spaces
+SELECT space, space_class
+  FROM spaces
+ WHERE lot = :lot AND holder IS NULL AND space_class = :space_class
+ ORDER BY space
+ LIMIT :limit;
+
+-- name: count_free
+SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) AS free
+  FROM spaces
+ WHERE lot = :lot
+ GROUP BY space_class;
+
+-- name: open_session_of_vehicle
+SELECT session
+  FROM sessions
+ WHERE lot = :lot AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+   AND (plate = :plate OR vin = :vin)
+ LIMIT 1;
+
+-- name: has_open_code
+SELECT 1 FROM sessions
+ WHERE lot = :lot AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+   AND gate_code = :gate_code;
+
+-- name: session
+SELECT * FROM sessions WHERE lot = :lot AND session = :session;
+
+-- name: sessions_by_plate
+SELECT * FROM sessions
+ WHERE lot = :lot AND plate_folded = :plate_folded
+   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+ LIMIT 3;
+
+-- name: sessions_by_code
+SELECT * FROM sessions
+ WHERE lot = :lot AND gate_code = :gate_code
+   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+ LIMIT 2;
+
+-- name: reservations_overdue
+SELECT session FROM sessions
+ WHERE lot = :lot AND state = 'reserved' AND hold_until < :now
+ ORDER BY session
+ LIMIT :limit;
+
+-- name: keypad
+SELECT wrong_codes, locked_until FROM keypads WHERE lot = :lot AND lane = :lane;
+
+-- name: admission_open
+SELECT admission, session, passages_before FROM admissions
+ WHERE lot = :lot AND lane = :lane AND outcome IS NULL
+ ORDER BY granted_at DESC
+ LIMIT 1;

@@ -1,0 +1,275 @@
+"""Commands of a lane: present a vehicle, order a vend, record what the loops confirmed."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from parkgraph.journal.ledger import Decision, Moment
+from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.plates import Plate
+from parkgraph.model.prices import price_minor
+from parkgraph.model.records import (
+    AdmissionGranted,
+    AdmissionLapsed,
+    AnyRecord,
+    Crossed,
+    CrossedUnadmitted,
+    Direction,
+    Means,
+    Personal,
+    PresentationRefused,
+    Reason,
+    VendFinished,
+    VendOrdered,
+    VendOutcome,
+)
+from parkgraph.model.sessions import Session
+from parkgraph_edge.rules.lanes import Effect, Finding
+from parkgraph_edge.rules.presentations import lock_after, match_code, match_plate
+from parkgraph_edge.store.facts import LotFacts
+
+# An order that the barrier has not taken by then is not wanted any more.
+VEND_DEADLINE: Final = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The barrier of a lane, as an order needs it. `last_order` is the newest id it accepted."""
+
+    lot: str
+    lane: str
+    direction: Direction
+    token: int
+    last_order: int
+    passages: int
+    open_seconds: float
+
+    @property
+    def actor(self) -> str:
+        """Who wishes, for the journal."""
+        return f"lane:{self.lane}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlateSeen:
+    """A plate that was read; `frame_to_decision_ms` is filled by the lane."""
+
+    plate: Plate
+    confidence: float
+    frame_to_decision_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTyped:
+    """Digits from the lane's keypad."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandsThere:
+    """A vehicle at an exit that nothing else lets out."""
+
+
+Presented = PlateSeen | CodeTyped | StandsThere
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The vehicle may go through, and this order is to open the barrier for it."""
+
+    admission: str
+    session: str | None
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The vehicle may not go through."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Present the vehicle of `presence`. A reason in `already` is not recorded again."""
+
+    gate: Gate
+    presence: str
+    presented: Presented
+    already: frozenset[Reason] = frozenset()
+
+    @property
+    def actor(self) -> str:
+        """Who wishes, for the journal."""
+        return self.gate.actor
+
+    def decide(
+        self, connection: sqlite3.Connection, moment: Moment
+    ) -> Decision[Admitted | Refused]:
+        """Admit the vehicle and order the vend, or say why not."""
+        facts = LotFacts(connection, self.gate.lot)
+        found = self._find(facts, moment.at)
+        if isinstance(found, Reason):
+            return self._refuse(found, facts, moment.at)
+        return self._admit(found, facts, moment)
+
+    def _find(self, facts: LotFacts, now: datetime) -> Session | Reason | None:
+        direction = self.gate.direction
+        match self.presented:
+            case PlateSeen(plate=plate):
+                return match_plate(facts.sessions_by_plate(plate.folded), direction, now=now)
+            case CodeTyped(digits=digits):
+                candidates = facts.sessions_by_code(digits)
+                keypad = facts.keypad(self.gate.lane)
+                return match_code(digits, candidates, keypad, direction, now=now)
+            case StandsThere():
+                return None
+
+    def _admit(
+        self, session: Session | None, facts: LotFacts, moment: Moment
+    ) -> Decision[Admitted | Refused]:
+        seen = self.presented if isinstance(self.presented, PlateSeen) else None
+        admission = AdmissionGranted(
+            admission=new_id("adm", at=moment.at, random=moment.random(RANDOM_BYTES)),
+            session=session.session if session else None,
+            lane=self.gate.lane,
+            direction=self.gate.direction,
+            presence=self.presence,
+            means=_means(self.presented),
+            passages_before=self.gate.passages,
+            confidence=seen.confidence if seen else None,
+            frame_to_decision_ms=seen.frame_to_decision_ms if seen else None,
+            personal=Personal(plate=seen.plate.raw) if seen else None,
+        )
+        order = _vend(self.gate, admission.admission, facts, moment.at)
+        return Decision(
+            Admitted(admission.admission, admission.session, order.order), [admission, order]
+        )
+
+    def _refuse(
+        self, reason: Reason, facts: LotFacts, now: datetime
+    ) -> Decision[Admitted | Refused]:
+        if reason in self.already and reason is not Reason.WRONG_CODE:
+            return Decision(Refused(reason))
+        is_guess = reason is Reason.WRONG_CODE
+        plate = self.presented.plate.raw if isinstance(self.presented, PlateSeen) else None
+        refusal = PresentationRefused(
+            lane=self.gate.lane,
+            presence=self.presence,
+            means=_means(self.presented),
+            reason=reason,
+            locked_until=lock_after(facts.keypad(self.gate.lane), now=now) if is_guess else None,
+            personal=Personal(plate=plate) if plate else None,
+        )
+        return Decision(Refused(reason), [refusal])
+
+
+@dataclass(frozen=True, slots=True)
+class OrderVend:
+    """Order one more vend for an admission whose vehicle has not gone through yet."""
+
+    gate: Gate
+    admission: str
+
+    @property
+    def actor(self) -> str:
+        """Who wishes, for the journal."""
+        return self.gate.actor
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[int]:
+        """Return the number of the order."""
+        facts = LotFacts(connection, self.gate.lot)
+        order = _vend(self.gate, self.admission, facts, moment.at)
+        return Decision(order.order, [order])
+
+
+@dataclass(frozen=True, slots=True)
+class FinishVend:
+    """Record how an order ended."""
+
+    actor: str
+    order: int
+    lane: str
+    outcome: VendOutcome
+    decision_to_boom_ms: int | None = None
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[None]:
+        """Record it."""
+        finished = VendFinished(
+            order=self.order,
+            lane=self.lane,
+            outcome=self.outcome,
+            decision_to_boom_ms=self.decision_to_boom_ms,
+        )
+        return Decision(None, [finished])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFindings:
+    """Record what the loops confirmed, in the order in which it happened."""
+
+    gate: Gate
+    findings: Sequence[Finding]
+
+    @property
+    def actor(self) -> str:
+        """Who wishes, for the journal."""
+        return self.gate.actor
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[None]:
+        """Record them all."""
+        facts = LotFacts(connection, self.gate.lot)
+        return Decision(None, [self._record(finding, facts, moment.at) for finding in self.findings])
+
+    def _record(self, finding: Finding, facts: LotFacts, now: datetime) -> AnyRecord:
+        admission = finding.admission
+        if finding.effect is Effect.CROSSED_UNADMITTED or admission is None:
+            return CrossedUnadmitted(
+                lane=self.gate.lane, direction=self.gate.direction, vehicles=finding.vehicles
+            )
+        if finding.effect is Effect.CROSSED:
+            return Crossed(
+                admission=admission.admission,
+                session=admission.session,
+                lane=self.gate.lane,
+                direction=self.gate.direction,
+                amount_minor=self._price(admission.session, facts, now),
+            )
+        return AdmissionLapsed(
+            admission=admission.admission,
+            session=admission.session,
+            lane=self.gate.lane,
+            why="backed_out" if finding.effect is Effect.BACKED_OUT else "timed_out",
+        )
+
+    def _price(self, session: str | None, facts: LotFacts, now: datetime) -> int | None:
+        if session is None or self.gate.direction is Direction.ENTRY:
+            return None
+        stay = facts.session(session)
+        if stay is None or stay.entered_at is None:
+            return None
+        return price_minor(stay.rate_minor_per_hour, now - stay.entered_at)
+
+
+def _means(presented: Presented) -> Means:
+    match presented:
+        case PlateSeen():
+            return Means.PLATE
+        case CodeTyped():
+            return Means.CODE
+        case StandsThere():
+            return Means.PRESENCE
+
+
+def _vend(gate: Gate, admission: str, facts: LotFacts, at: datetime) -> VendOrdered:
+    return VendOrdered(
+        order=facts.next_order(gate.token, after=gate.last_order),
+        token=gate.token,
+        admission=admission,
+        lane=gate.lane,
+        open_seconds=gate.open_seconds,
+        before=at + VEND_DEADLINE,
+    )

@@ -1,0 +1,117 @@
+-- One journal and the facts that follow from it. Every key starts with the lot, so lot and cloud share
+-- these tables: the lot holds itself, the cloud holds every lot. Plain SQL that PostgreSQL takes too.
+
+-- All records in order, chained. `body` and `personal` are kept as the text that was hashed.
+CREATE TABLE journal (
+    lot        TEXT    NOT NULL,
+    epoch      BIGINT  NOT NULL,
+    seq        BIGINT  NOT NULL,
+    at         TEXT    NOT NULL,  -- UTC, ISO 8601: for people; order is by seq
+    actor      TEXT    NOT NULL,  -- who caused it: key:…, lane:…, system
+    subject    TEXT    NOT NULL,
+    type       TEXT    NOT NULL,
+    body       TEXT    NOT NULL,
+    personal   TEXT,              -- NULL once erased
+    salt       TEXT    NOT NULL,  -- of the personal part's digest
+    digest     TEXT    NOT NULL,
+    hash       TEXT    NOT NULL,
+    PRIMARY KEY (lot, epoch, seq)
+);
+
+-- How far a copy of a journal has come; the last row of one's own.
+CREATE TABLE cursors (
+    lot        TEXT    NOT NULL,
+    name       TEXT    NOT NULL,  -- 'head': written or stored; 'acknowledged': by the cloud
+    epoch      BIGINT  NOT NULL,
+    seq        BIGINT  NOT NULL,
+    hash       TEXT    NOT NULL,
+    PRIMARY KEY (lot, name)
+);
+
+CREATE TABLE lots (
+    lot        TEXT    PRIMARY KEY,
+    name       TEXT    NOT NULL,
+    time_zone  TEXT    NOT NULL,
+    currency   TEXT    NOT NULL,
+    description TEXT   NOT NULL   -- the body of the newest lot_described record
+);
+
+-- One holder a space: free (NULL) or a session.
+CREATE TABLE spaces (
+    lot        TEXT    NOT NULL,
+    space      TEXT    NOT NULL,
+    space_class TEXT   NOT NULL,
+    holder     TEXT,
+    PRIMARY KEY (lot, space)
+);
+
+CREATE TABLE sessions (
+    lot        TEXT    NOT NULL,
+    session    TEXT    NOT NULL,
+    state      TEXT    NOT NULL,
+    fleet      TEXT,
+    autonomous INTEGER NOT NULL,
+    vin        TEXT,
+    plate      TEXT,
+    plate_folded TEXT,
+    gate_code  TEXT    NOT NULL,
+    space      TEXT    NOT NULL,
+    entry_lane TEXT    NOT NULL,
+    currency   TEXT    NOT NULL,
+    rate_minor_per_hour BIGINT NOT NULL,
+    estimated_minor BIGINT NOT NULL,
+    reserved_at TEXT   NOT NULL,
+    hold_until TEXT    NOT NULL,
+    entered_at TEXT,
+    ended_at   TEXT,
+    amount_minor BIGINT,
+    PRIMARY KEY (lot, session)
+);
+CREATE INDEX sessions_by_fleet ON sessions (fleet, session);
+CREATE INDEX sessions_by_plate ON sessions (lot, plate_folded);
+
+-- One presence let through for one session, or, at an exit, for nobody known (session NULL).
+CREATE TABLE admissions (
+    lot        TEXT    NOT NULL,
+    admission  TEXT    NOT NULL,
+    session    TEXT,
+    lane       TEXT    NOT NULL,
+    direction  TEXT    NOT NULL,
+    presence   TEXT    NOT NULL,
+    means      TEXT    NOT NULL,
+    passages_before BIGINT NOT NULL,
+    granted_at TEXT    NOT NULL,
+    outcome    TEXT,              -- NULL while open; crossed, backed_out, timed_out
+    PRIMARY KEY (lot, admission)
+);
+CREATE INDEX admissions_open ON admissions (lot, lane) WHERE outcome IS NULL;
+
+CREATE TABLE orders (
+    lot        TEXT    NOT NULL,
+    token      BIGINT  NOT NULL,
+    order_number BIGINT NOT NULL,
+    admission  TEXT    NOT NULL,
+    lane       TEXT    NOT NULL,
+    ordered_at TEXT    NOT NULL,
+    outcome    TEXT,
+    PRIMARY KEY (lot, token, order_number)
+);
+CREATE INDEX orders_open ON orders (lot, lane) WHERE outcome IS NULL;
+
+CREATE TABLE keypads (
+    lot        TEXT    NOT NULL,
+    lane       TEXT    NOT NULL,
+    wrong_codes INTEGER NOT NULL,
+    locked_until TEXT,
+    PRIMARY KEY (lot, lane)
+);
+
+-- Rows that were stored but could not be applied. Shown, and never dropped.
+CREATE TABLE dead_letters (
+    lot        TEXT    NOT NULL,
+    epoch      BIGINT  NOT NULL,
+    seq        BIGINT  NOT NULL,
+    why        TEXT    NOT NULL,
+    PRIMARY KEY (lot, epoch, seq)
+);
+CREATE INDEX sessions_by_id ON sessions (session);
