@@ -17,7 +17,7 @@ BEGIN_X, END_X = -46.0, 3.0
 LEFT_Y, RIGHT_Y = 7.5, -7.5
 KERB_Y: Final = 1.62
 KERB_HEIGHT: Final = 0.14
-NIGHT_LIGHT: Final = (0.17, 0.14, 0.125)
+NIGHT_LIGHT: Final = (0.30, 0.26, 0.235)
 
 
 def backdrop(*, is_night: bool, seed: int) -> Picture:

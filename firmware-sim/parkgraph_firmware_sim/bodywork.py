@@ -70,7 +70,7 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A car: its facets, its proportions, and its colour."""
+    """A car: its facets in the order to draw them in, its proportions, and its colour."""
 
     facets: tuple[Facets, ...]
     tall: float
@@ -99,14 +99,14 @@ def body(look: int, length_m: float) -> Body:
     cabin = _sheet(_CABIN, tall, stretch)
     facets = (
         *(_facets(_flank(tall, length_m, side), paint) for side in (-1, 1)),
-        *(_facets(_shelf(tall, length_m, side), paint) for side in (-1, 1)),
-        *(_facets(_window(cabin, tall, side), GLASS, is_glass=True) for side in (-1, 1)),
         _facets(nose, paint),
-        _facets(cabin[: _ROOF_BEGINS + 1, _PILLAR:-_PILLAR], GLASS, is_glass=True),
+        *(_facets(_shelf(tall, length_m, side), paint) for side in (-1, 1)),
+        _facets(cabin[_ROOF_ENDS:], GLASS, is_glass=True),
+        *(_facets(_window(cabin, tall, side), GLASS, is_glass=True) for side in (-1, 1)),
+        _facets(cabin[_ROOF_BEGINS : _ROOF_ENDS + 1], paint),
+        _facets(_finer(cabin[: _ROOF_BEGINS + 1, _PILLAR:-_PILLAR]), GLASS, is_glass=True),
         _facets(cabin[: _ROOF_BEGINS + 1, : _PILLAR + 1], paint),
         _facets(cabin[: _ROOF_BEGINS + 1, -_PILLAR - 1 :], paint),
-        _facets(cabin[_ROOF_BEGINS : _ROOF_ENDS + 1], paint),
-        _facets(cabin[_ROOF_ENDS:], GLASS, is_glass=True),
     )
     return Body(facets, tall, paint)
 
@@ -125,6 +125,13 @@ def _sheet(line: Floats, tall: float, stretch: float) -> Floats:
         ),
         axis=-1,
     )
+
+
+def _finer(sheet: Floats) -> Floats:
+    """`sheet` with a row more between any two: for glass, in which one sees what is mirrored."""
+    rows = np.empty((2 * len(sheet) - 1, *sheet.shape[1:]))
+    rows[::2], rows[1::2] = sheet, (sheet[:-1] + sheet[1:]) / 2
+    return rows
 
 
 def _flank(tall: float, length_m: float, side: int) -> Floats:
@@ -172,7 +179,10 @@ def shade(facets: Facets, towards_eye: Floats) -> Floats:
     fresnel = 0.04 + 0.7 * (1 - cosine) ** 4
     paint = np.asarray(facets.paint)
     if facets.is_glass:
-        return paint * 0.7 + sky * (0.09 + fresnel)[:, None]
+        y, z = facets.corners[:, :, 1].mean(axis=1), facets.corners[:, :, 2].mean(axis=1)
+        trees = 1.18 + 0.07 * np.sin(4.2 * y + 1) + 0.035 * np.sin(13 * y) + 0.02 * np.sin(31 * y)
+        clear = 0.07 + 0.30 * np.clip((z - trees) / 0.09 + 0.5, 0, 1)
+        return paint * 0.9 + sky * (clear + fresnel)[:, None]
     # Cars drive towards -s, so the sun's s is turned.
     sun = np.clip(normals @ (SUN * (-1, 1, 1)), 0.0, 1.0)
     light = 0.34 + 0.26 * np.clip(normals[:, 2], -0.6, 1) + 0.52 * sun

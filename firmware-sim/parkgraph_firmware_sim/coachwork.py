@@ -10,16 +10,22 @@ from numpy.typing import NDArray
 
 from parkgraph_firmware_sim.bodywork import Body, Colour, body, shade
 from parkgraph_firmware_sim.optics import HEIGHT, NEAREST_M, POSITION, WIDTH, project
-from parkgraph_firmware_sim.plates import Picture
+from parkgraph_firmware_sim.plates import FORMATS, Picture
 from parkgraph_firmware_sim.scene import CarView
 
 Floats = NDArray[np.float64]
 Outline = Sequence[tuple[float, float]]
 
 FINER: Final = 2
-MARGIN_PIXELS: Final = 24
-NIGHT_PAINT: Final = np.array((0.24, 0.21, 0.20))
+MARGIN_PIXELS: Final = 6
+MIRRORS: Final = np.array(((1.5, 1.1, 1.0), (1.5, -1.1, 1.0)))
+NIGHT_PAINT: Final = np.array((0.42, 0.37, 0.35))
 BLACK: Final[Colour] = (24, 23, 22)
+PLATE_Z: Final = 0.485
+DAY_PLATE: Final = 0.86
+NIGHT_PLATE: Final = 0.95
+"""At night the plate throws the camera's own light back."""
+EXPOSURE_S: Final = 1 / 240
 
 # Outlines on the nose: side y and height z. What has y > 0 is drawn on both sides.
 INTAKE: Final[Outline] = ((-0.62, 0.25), (0.62, 0.25), (0.5, 0.395), (-0.5, 0.395))
@@ -28,6 +34,13 @@ LAMP: Final[Outline] = ((0.5, 0.645), (0.66, 0.622), (0.84, 0.652), (0.875, 0.73
 FOG_LAMP: Final[Outline] = ((0.62, 0.3), (0.78, 0.31), (0.8, 0.39), (0.63, 0.37))
 CREASE: Final[Outline] = ((-0.86, 0.575), (-0.4, 0.56), (0.4, 0.56), (0.86, 0.575))
 JOINT: Final[Outline] = ((-0.86, 0.765), (-0.4, 0.752), (0.4, 0.752), (0.86, 0.765))
+# Behind the windscreen: side y, half width, height, foot z and colour of seats and the driver.
+INSIDE: Final = (
+    (-0.36, 0.15, 0.20, 0.98, (44, 41, 38)),
+    (-0.36, 0.07, 0.09, 1.17, (48, 45, 42)),
+    (0.36, 0.20, 0.18, 0.97, (52, 46, 42)),
+    (0.36, 0.062, 0.14, 1.12, (78, 86, 104)),
+)
 LIP: Final[Outline] = ((-0.74, 0.225), (-0.4, 0.205), (0.4, 0.205), (0.74, 0.225))
 
 
@@ -47,7 +60,8 @@ def draw_car(picture: Picture, car: CarView, *, is_night: bool) -> None:
     is_seen = depth.min(axis=1) > NEAREST_M
     if not is_seen.any():
         return
-    box = _box(pixels[is_seen].reshape(-1, 2))
+    mirrors, _depth = project(place(car, MIRRORS))
+    box = _box(np.concatenate((pixels[is_seen].reshape(-1, 2), mirrors)))
     if box is None:
         return
     left, top, right, bottom = box
@@ -113,38 +127,45 @@ def _cast_shadow(picture: Picture, car: CarView) -> None:
     length = car.length_m
     ground = np.array([(0.1, 0.86, 0), (0.1, -0.98, 0), (length, -0.98, 0), (length, 0.86, 0)])
     pixels, depth = project(place(car, ground))
-    if depth.min() <= NEAREST_M:
-        pixels = np.clip(pixels, -4000, 4000)
-    small = np.zeros((HEIGHT // 4, WIDTH // 4), np.uint8)
-    cv2.fillPoly(small, [np.clip(pixels * 4, -3e4, 3e4).round().astype(np.int32)], 255, shift=4)
-    soft = cv2.GaussianBlur(small, (0, 0), max(1.0, 0.12 * 380 / max(1.0, float(depth.min()))))
-    share = cv2.resize(255 - (soft.astype(np.float32) * 0.8).astype(np.uint8), (WIDTH, HEIGHT))
-    cv2.multiply(picture, cv2.merge((share, share, share)), dst=picture, scale=1 / 255)
+    blur = max(2, round(40 / max(1.0, float(depth.min()))))
+    box = _box(np.clip(pixels, -4000, 4000) + np.array(((-1, -1), (1, 1), (1, 1), (-1, -1))) * 6)
+    if box is None:
+        return
+    left, top, right, bottom = box
+    share = np.full((max(1, (bottom - top) // 4), max(1, (right - left) // 4)), 255, np.uint8)
+    points = (np.clip(pixels, -4000, 4000) - (left, top)) * 4
+    cv2.fillPoly(share, [points.round().astype(np.int32)], 44, shift=4)
+    soft = cv2.resize(cv2.blur(share, (blur, blur)), (right - left, bottom - top))
+    view = picture[top:bottom, left:right]
+    cv2.multiply(view, cv2.merge((soft, soft, soft)), dst=view, scale=1 / 255)
 
 
 def _facets(brush: _Brush, built: Body, seen: tuple[Floats, Floats, NDArray[np.bool_]]) -> None:
     pixels, depth, is_seen = seen
-    colours = []
-    for facets in built.facets:
+    colours, faces, group = [], [], []
+    for number, facets in enumerate(built.facets):
         eye = POSITION * (-1, 1, 1) + (brush._car.front_x, 0, 0)
         towards = eye - facets.corners.mean(axis=1)
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
         colours.append(shade(facets, towards))
+        faces.append((facets.normals * towards).sum(axis=1) > 0)
+        group.append(np.full(len(facets.corners), number))
     painted = np.clip(np.concatenate(colours) * brush._light, 0, 255).tolist()
     grid = brush.grid(pixels, 1)
-    for place_in_list in np.argsort(-depth.mean(axis=1)):
-        if is_seen[place_in_list]:
-            cv2.fillConvexPoly(brush.fine, grid[place_in_list], painted[place_in_list])
+    is_drawn = is_seen & np.concatenate(faces)
+    order = np.lexsort((-depth.mean(axis=1), np.concatenate(group)))
+    for facet in order[is_drawn[order]].tolist():
+        cv2.fillConvexPoly(brush.fine, grid[facet], painted[facet])
 
 
 def _wheels(brush: _Brush, built: Body) -> None:
     """The tyres and the dark below the bumper."""
-    tray = np.array([(0.2, 0.8, 0.06), (0.2, -0.8, 0.06), (0.2, -0.8, 0.3), (0.2, 0.8, 0.3)])
+    tray = np.array([(0.5, 0.7, 0.1), (0.5, -0.7, 0.1), (0.5, -0.7, 0.4), (0.5, 0.7, 0.4)])
     brush.fill(tray, (16, 16, 16))
     for side in (-1, 1):
-        y = np.array((0.62, 0.84, 0.86, 0.86, 0.84, 0.62)) * side
-        z = np.array((0.0, 0.0, 0.04, 0.4, 0.5, 0.5)) * built.tall
-        brush.fill(np.stack((np.full(6, 0.45), y, z), axis=-1), (30, 29, 28))
+        y = np.array((0.6, 0.63, 0.78, 0.81, 0.81, 0.6)) * side
+        z = np.array((0.04, 0.0, 0.0, 0.04, 0.5, 0.5)) * built.tall
+        brush.fill(np.stack((np.full(6, 0.58), y, z), axis=-1), (30, 29, 28))
 
 
 def _both(outline: Outline) -> Iterable[Outline]:
@@ -208,25 +229,82 @@ def _head_lamp(brush: _Brush, built: Body, lamp: Outline) -> None:
 def _cockpit(brush: _Brush, built: Body) -> None:
     """What is behind the windscreen, its wipers, and the mirrors."""
     tall = built.tall
-    for y, radius in ((0.36, 0.105), (-0.36, 0.095)):
-        ring = np.linspace(0, 2 * np.pi, 18)
-        rest = np.stack((
-            np.full(18, 1.72), y + radius * np.cos(ring), (1.2 + 0.085 * np.sin(ring)) * tall
-        ), axis=-1)  # fmt: skip
-        brush.fill(rest, (34, 33, 31))
+    across = np.linspace(-1, 1, 15)
+    bent = 1.075 + 0.26 * np.abs(across) ** 2.6
+    cowl = np.stack((bent, 0.74 * across, np.full(15, 0.962 * tall)), axis=-1)
+    brush.line(cowl, (30, 30, 29), 0.022)
+    for y, wide, high, low, colour in INSIDE:
+        ring = np.linspace(0, 2 * np.pi, 22)
+        bulge = np.sign(np.sin(ring)) * np.abs(np.sin(ring)) ** 0.7
+        z = (low + (bulge * 0.5 + 0.5) * high) * tall
+        brush.fill(np.stack((np.full(22, 1.6), y + wide * np.cos(ring), z), axis=-1), colour)
     wheel = np.linspace(np.pi * 0.05, np.pi * 0.95, 14)
     rim = np.stack((
         np.full(14, 1.3), 0.36 + 0.18 * np.cos(wheel), (0.985 + 0.13 * np.sin(wheel)) * tall
     ), axis=-1)  # fmt: skip
-    brush.line(rim, (26, 25, 24), 0.022)
-    mirror = [(1.72, 0.07, 1.345), (1.72, -0.07, 1.345), (1.72, -0.07, 1.29), (1.72, 0.07, 1.29)]
-    brush.fill(np.array(mirror) * (1, 1, tall), (18, 18, 17))
+    brush.line(rim, (40, 38, 36), 0.018)
+    mirror = [(1.72, 0.06, 1.345), (1.72, -0.06, 1.345), (1.72, -0.05, 1.305), (1.72, 0.05, 1.305)]
+    brush.fill(np.array(mirror) * (1, 1, tall), (30, 29, 28))
     for begin, end in ((0.52, -0.02), (-0.06, -0.5)):
         wiper = np.array([(1.18, begin, 0.985 * tall), (1.2, end, 1.0 * tall)])
-        brush.line(wiper, (14, 14, 14), 0.018)
+        brush.line(wiper, (22, 22, 22), 0.012)
     for side in (-1, 1):
         outline = ((0.86, 0.97), (0.9, 1.05), (1.03, 1.07), (1.07, 1.0), (1.02, 0.94), (0.9, 0.94))
         shell = np.array([(1.45, side * y, z * tall) for y, z in outline])
         brush.fill(shell, [0.72 * part + 12 for part in built.paint])
         brush.line(shell[[1, 2, 3]], [0.95 * part + 25 for part in built.paint], 0.015)
         brush.line(shell[[3, 4, 5]], (20, 20, 20), 0.02)
+
+
+def mount_plate(picture: Picture, car: CarView, plate: Picture, *, is_night: bool) -> None:
+    """Put `plate` on the nose of `car`, as sharp as distance and motion leave it."""
+    pixels, depth = project(place(car, _plate_corners(car)))
+    if depth.min() <= NEAREST_M:
+        return
+    moved, _depth = project(place(car, _plate_corners(car)) + (car.speed_m_s * EXPOSURE_S, 0, 0))
+    smear = moved.mean(axis=0) - pixels.mean(axis=0)
+    box = _box(pixels)
+    if box is None:
+        return
+    left, top, right, bottom = box
+    view = picture[top:bottom, left:right]
+    size = ((right - left) * FINER, (bottom - top) * FINER)
+    wide = float(np.linalg.norm(pixels[1] - pixels[0])) * FINER
+    scale = min(1.0, wide / plate.shape[1])
+    small = cv2.resize(plate, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    high, across = small.shape[:2]
+    begin = np.array([(0, 0), (across, 0), (across, high), (0, high)], np.float32) - 0.5
+    end = ((pixels - (left, top)) * FINER - 0.5).astype(np.float32)
+    warp = cv2.getPerspectiveTransform(begin, end)
+    fine = cv2.resize(view, size, interpolation=cv2.INTER_NEAREST)
+    holder = (end - end.mean(axis=0)) * (1.03, 1.1) + end.mean(axis=0)
+    cv2.fillPoly(fine, [(holder * 16).round().astype(np.int32)], (20, 20, 20), cv2.LINE_AA, 4)
+    lit = cv2.convertScaleAbs(small, alpha=NIGHT_PLATE if is_night else DAY_PLATE)
+    cv2.warpPerspective(
+        lit, warp, size, dst=fine, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
+    )
+    soft = cv2.resize(fine, view.shape[1::-1], interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(soft, (0, 0), 0.45 + 0.02 * float(depth.mean()))
+    view[:] = _smeared(soft, smear)
+
+
+def _plate_corners(car: CarView) -> Floats:
+    form = FORMATS[car.style]
+    half, high = form.width / 2000, form.height / 2000
+    middle = PLATE_Z * body(car.look, car.length_m).tall
+    # The driver's left is the camera's right.
+    corners = [(-half, high), (half, high), (half, -high), (-half, -high)]
+    return np.array([(-0.02 + 0.12 * up, side, middle + up) for side, up in corners])
+
+
+def _smeared(picture: Picture, way: Floats) -> Picture:
+    """Blur `picture` along `way`, in pixels."""
+    length = float(np.linalg.norm(way))
+    if length < 1.0:
+        return picture
+    side = 2 * int(np.ceil(length / 2)) + 1
+    kernel = np.zeros((side, side), np.float32)
+    middle = np.array((side - 1, side - 1)) / 2
+    ends = ((middle - way / 2) * 16).round().astype(int), ((middle + way / 2) * 16).round().astype(int)
+    cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 1.0, 1, cv2.LINE_AA, 4)
+    return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), np.uint8)

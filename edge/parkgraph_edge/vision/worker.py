@@ -30,7 +30,7 @@ LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
 class Post:
-    """What the process knows of one camera. Guarded by the worker's condition, but for the votes."""
+    """What is known of one camera. Guarded by the worker's condition, but for the votes."""
 
     def __init__(self, camera: str, url: str) -> None:
         self.camera = camera

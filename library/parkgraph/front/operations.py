@@ -135,15 +135,15 @@ async def lot_availability(port: LotPort, call: Call) -> Availability:
     return await port.availability(call.path["lot"])
 
 
-SHARED: Final = (
-    Operation[Port]("GET", "/api/v1/sessions", 200, list_sessions),
-    Operation[Port]("GET", "/api/v1/sessions/{session}", 200, get_session),
+SHARED: Final[tuple[Operation[Port], ...]] = (
+    Operation("GET", "/api/v1/sessions", 200, list_sessions),
+    Operation("GET", "/api/v1/sessions/{session}", 200, get_session),
 )
-AT_THE_LOT: Final = (
+AT_THE_LOT: Final[tuple[Operation[LotPort], ...]] = (
     *SHARED,
-    Operation[LotPort]("POST", "/api/v1/sessions", 201, create_session),
-    Operation[LotPort]("POST", "/api/v1/sessions/{session}/end", 200, end_session),
-    Operation[LotPort]("GET", "/api/v1/lots/{lot}/availability", 200, lot_availability),
+    Operation("POST", "/api/v1/sessions", 201, create_session),
+    Operation("POST", "/api/v1/sessions/{session}/end", 200, end_session),
+    Operation("GET", "/api/v1/lots/{lot}/availability", 200, lot_availability),
 )
 
 

@@ -1,0 +1,80 @@
+"""The composition root of the cloud core."""
+
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+
+from parkgraph.front.app import ApiKey, FrontDoor
+from parkgraph.front.operations import SHARED
+from parkgraph.front.server import listen, serve
+from parkgraph.journal.ledger import MIGRATIONS
+from parkgraph.runtime import loops, service
+from parkgraph.runtime.clock import SystemClock
+from parkgraph.runtime.errors import UnavailableError
+from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader
+from parkgraph.runtime.writer import Writer
+from parkgraph_cloud.console.pages import Console
+from parkgraph_cloud.fleet import FleetView
+from parkgraph_cloud.ingest import Ingest
+from parkgraph_cloud.settings import CloudSettings
+
+log = structlog.get_logger(__name__)
+
+DATABASE_FILE: Final = "cloud.db"
+
+
+async def run(settings: CloudSettings) -> None:
+    """Run the cloud core until a signal comes.
+
+    Raises:
+        RefusedError: the address is in use, or another process works on the same folder.
+        UnavailableError: the folder cannot be written.
+        CorruptError: the database is damaged.
+    """
+    clock = SystemClock()
+    listener = listen(settings.api.listen.host, settings.api.listen.port)
+    async with _database(settings) as (writer, reader):
+        ingest = Ingest(writer, clock=clock)
+        door = FrontDoor(
+            key=ApiKey(settings.api.read_key().get_secret_value(), fleet=settings.api.fleet_id),
+            clock=clock,
+            random=os.urandom,
+        )
+        console = Console(reader, is_connected=lambda: ingest.is_connected, clock=clock)
+        app = door.app(FleetView(reader), SHARED, beside=console.routes())
+        log.info("cloud_started", listen=str(settings.api.listen))
+        service.notify("READY=1")
+        await loops.run(
+            {
+                "front door": serve(app, listener),
+                "ingest": ingest.keep_up(
+                    str(settings.mqtt.broker), f"cloud-{socket.gethostname()}-{os.getpid()}"
+                ),
+                "database": writer.run(),
+            }
+        )
+        service.notify("STOPPING=1")
+    log.info("cloud_stopped")
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: CloudSettings) -> AsyncIterator[tuple[Writer, Reader]]:
+    directory = settings.state.directory
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"{directory}: {error.strerror}; check folder and owner") from error
+    lock(directory / "lock")
+    path = directory / DATABASE_FILE
+    connection = connect(path)
+    migrate(connection, [MIGRATIONS, "parkgraph_cloud.migrations"])
+    writer = Writer(connection, path)
+    try:
+        async with open_reader(path) as reader:
+            yield writer, reader
+    finally:
+        writer.close()

@@ -1,0 +1,54 @@
+"""The motion gate lets through what moved."""
+
+import cv2
+import numpy as np
+import pytest
+
+from parkgraph.runtime.errors import CorruptError
+from parkgraph_edge.vision.frames import Pixels
+from parkgraph_edge.vision.motion import MotionGate
+
+
+def a_lane(*, car_at: int | None = None, brighter: int = 0) -> Pixels:
+    noise = np.random.default_rng(1).integers(0, 12, (720, 1280, 3))
+    lane = (noise + 90 + brighter).astype(np.uint8)
+    if car_at is not None:
+        cv2.rectangle(lane, (car_at, 300), (car_at + 300, 560), (200, 30, 30), cv2.FILLED)
+    return lane
+
+
+def jpeg(pixels: Pixels) -> bytes:
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
+
+
+def test_the_first_picture_passes() -> None:
+    assert MotionGate().passes(jpeg(a_lane()))
+
+
+def test_a_lane_in_which_nothing_moves_does_not_pass() -> None:
+    gate = MotionGate()
+    gate.passes(jpeg(a_lane()))
+
+    assert not gate.passes(jpeg(a_lane(brighter=3)))
+
+
+def test_a_car_passes() -> None:
+    gate = MotionGate()
+    gate.passes(jpeg(a_lane()))
+
+    assert gate.passes(jpeg(a_lane(car_at=400)))
+
+
+def test_a_car_that_creeps_passes_again_and_again() -> None:
+    gate = MotionGate()
+
+    passed = [gate.passes(jpeg(a_lane(car_at=300 + 3 * step))) for step in range(20)]
+
+    assert 3 <= sum(passed) < 20
+
+
+def test_what_is_no_picture_is_refused() -> None:
+    gate = MotionGate()
+
+    with pytest.raises(CorruptError):
+        gate.passes(b"not a jpeg")
