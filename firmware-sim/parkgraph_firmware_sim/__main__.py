@@ -42,7 +42,7 @@ async def _run(lot: settings.Settings, asked: argparse.Namespace) -> None:
 
 
 async def _stop_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110  nothing tells of it
         await asyncio.sleep(PARENT_LOOK_SECONDS)
     raise StopRequestedError
 

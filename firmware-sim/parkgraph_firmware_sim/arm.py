@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from parkgraph_firmware_sim.optics import NEAREST_M, project
+from parkgraph_firmware_sim.optics import FOCAL_PIXELS, NEAREST_M, project
 from parkgraph_firmware_sim.plates import Picture
 
-PIVOT: Final = np.array((0.0, 1.62, 0.84))
+PIVOT: Final = np.array((0.0, 1.62, 0.80))
 LENGTH_M: Final = 3.4
 HALF_HEIGHT_M: Final = 0.055
 DEPTH_M: Final = 0.05
@@ -74,8 +74,8 @@ def _line(
     pixels, depth = project(ends)
     if depth.min() > NEAREST_M:
         points = np.clip(pixels * (1 << SHIFT), -3e5, 3e5).round().astype(np.int32)
-        thick = max(1, round(metres * 1520 / float(depth.mean())))
-        cv2.polylines(picture, [points], False, _lit(colour, light), thick, cv2.LINE_AA, SHIFT)  # noqa: FBT003
+        thick = max(1, round(metres * FOCAL_PIXELS / float(depth.mean())))
+        cv2.polylines(picture, [points], False, _lit(colour, light), thick, cv2.LINE_AA, SHIFT)
 
 
 def _lit(colour: Colour, light: float) -> Colour:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parkgraph_firmware_sim.lane import ARMING_LOOP_X
-from parkgraph_firmware_sim.optics import HEIGHT, WIDTH, project
+from parkgraph_firmware_sim.optics import FOCAL_PIXELS, HEIGHT, WIDTH, project
 from parkgraph_firmware_sim.plates import Picture
 
 Floats = NDArray[np.float32]
@@ -28,10 +28,10 @@ def backdrop(*, is_night: bool, seed: int) -> Picture:
     _kerbs(picture)
     _hedge(picture, random)
     _bollards(picture)
-    picture = cv2.GaussianBlur(picture, (3, 3), 0)
+    picture = np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.float32)
     if is_night:
-        picture = picture * np.array(NIGHT_LIGHT, np.float32)
-        picture = picture * (0.55 + 2.3 * _lamp_light())[..., None]
+        picture *= np.array(NIGHT_LIGHT, np.float32)
+        picture *= (0.55 + 2.3 * _lamp_light())[..., None]
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
@@ -62,20 +62,21 @@ def _ground(random: np.random.Generator) -> Floats:
     ground *= (1 - 0.09 * tracks - 0.13 * np.clip(drips, 0, 1.5))[..., None]
     _mark(ground, random)
     _verges(ground, random, grain)
-    return np.clip(ground, 0, 255)
+    return np.asarray(np.clip(ground, 0, 255), np.float32)
 
 
 def _mark(ground: Floats, random: np.random.Generator) -> None:
     """Stop line, edge lines, an arrow, and the tar in the slots of the arming loop."""
-    paint = np.zeros(ground.shape[:2], np.float32)
+    size = (ground.shape[0], ground.shape[1])
+    paint = np.zeros(size, np.float32)
     paint[_row(-0.72) : _row(-1.02), _column(1.4) : _column(-1.4)] = 1
     for y in (1.47, -1.39):
         paint[:, _column(y) : _column(y - 0.09)] = 1
     arrow = ((-8.6, 0.09), (-7.2, 0.09), (-7.2, 0.34), (-6.1, 0.0), (-7.2, -0.34), (-7.2, -0.09))
     corners = [(_column(y), _row(x)) for x, y in (*arrow, (-8.6, -0.09))]
     cv2.fillPoly(paint, [np.array(corners, np.int32)], 1.0, cv2.LINE_AA)
-    worn = np.clip(0.72 + 0.22 * _clouds(random, paint.shape, 5), 0, 1)
-    worn *= np.clip(0.9 + 0.25 * _clouds(random, paint.shape, 40), 0, 1)
+    worn = np.clip(0.72 + 0.22 * _clouds(random, size, 5), 0, 1)
+    worn *= np.clip(0.9 + 0.25 * _clouds(random, size, 40), 0, 1)
     share = (cv2.GaussianBlur(paint, (3, 3), 0) * worn)[..., None]
     ground[:] = ground * (1 - share) + np.array((205, 212, 214), np.float32) * share
     begin, end = (_row(ARMING_LOOP_X[1]), _row(ARMING_LOOP_X[0]))
@@ -101,18 +102,15 @@ def _verges(ground: Floats, random: np.random.Generator, grain: Floats) -> None:
 
 
 def _lay_down(ground: Floats) -> Floats:
-    """See `ground` from the camera; drawn at twice the size, as it is far more than a pixel each."""
-    height, width = ground.shape[:2]
+    """See `ground` from the camera; drawn at twice the size, as its far end is very fine."""
     near, far = -0.6, BEGIN_X
     pixels, _depth = project([(near, 4, 0), (near, -4, 0), (far, -4, 0), (far, 4, 0)])
     on_map = [(_column(y), _row(x)) for x, y in ((near, 4), (near, -4), (far, -4), (far, 4))]
     view = cv2.getPerspectiveTransform(
         np.array(on_map, np.float32), (pixels * 2 + 0.5).astype(np.float32)
     )
-    soft = ground
-    del height, width
     big = cv2.warpPerspective(
-        soft, view, (2 * WIDTH, 2 * HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+        ground, view, (2 * WIDTH, 2 * HEIGHT), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
     )
     return np.asarray(cv2.resize(big, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.float32)
 
@@ -131,8 +129,15 @@ def _kerbs(picture: Floats) -> None:
             x, to = -stone - 0.0, -stone + 0.97
             tone = 1.0 + 0.05 * ((stone * 7) % 5 - 2) / 2
             inner, outer = side * KERB_Y, side * (KERB_Y + 0.15)
-            face = [(x, inner, 0), (to, inner, 0), (to, inner, KERB_HEIGHT), (x, inner, KERB_HEIGHT)]
-            top = [(a, b, KERB_HEIGHT) for a, b in ((x, inner), (to, inner), (to, outer), (x, outer))]
+            face = [
+                (x, inner, 0),
+                (to, inner, 0),
+                (to, inner, KERB_HEIGHT),
+                (x, inner, KERB_HEIGHT),
+            ]
+            top = [
+                (a, b, KERB_HEIGHT) for a, b in ((x, inner), (to, inner), (to, outer), (x, outer))
+            ]
             _fill(picture, face, (104 * tone, 108 * tone, 110 * tone))
             _fill(picture, top, (164 * tone, 169 * tone, 171 * tone))
 
@@ -148,8 +153,8 @@ def _hedge(picture: Floats, random: np.random.Generator) -> None:
     _fill_one(cover, [(-5, y, 0), (-5, y - 4, 0), (-5, y - 4, high), (-5, y, high)])
     shade = cv2.GaussianBlur(cover, (0, 0), 14)
     picture *= (1 - 0.45 * shade * (1 - cover))[..., None]
-    cover = cv2.GaussianBlur(cover, (0, 0), 1.3)[..., None]
-    picture[:] = picture * (1 - cover) + green * cover
+    share = np.asarray(cv2.GaussianBlur(cover, (0, 0), 1.3), np.float32)[..., None]
+    picture[:] = picture * (1 - share) + green * share
 
 
 def _fill_one(cover: Floats, corners: object) -> None:
@@ -162,7 +167,7 @@ def _bollards(picture: Floats) -> None:
     """Steel posts with a white band on the paving."""
     for x in (-3.4, -5.4, -7.4, -9.4, -11.4, -13.4, -15.4, -17.4):
         pixels, depth = project([(x, 2.05, 0.0), (x, 2.05, 0.62), (x, 2.05, 0.78), (x, 2.05, 0.9)])
-        wide = round(0.1 * 1520 / float(depth[0]))
+        wide = round(0.1 * FOCAL_PIXELS / float(depth[0]))
         foot, low, high, top = (tuple(pixel.round().astype(int)) for pixel in pixels)
         cv2.ellipse(picture, foot, (wide, max(1, wide // 3)), 0, 0, 360, (84, 90, 92), -1)
         cv2.line(picture, foot, top, (70, 66, 62), wide, cv2.LINE_AA)

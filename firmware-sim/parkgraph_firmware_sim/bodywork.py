@@ -180,22 +180,26 @@ def shade(facets: Facets, towards_eye: Floats) -> Floats:
     paint = np.asarray(facets.paint)
     if facets.is_glass:
         y, z = facets.corners[:, :, 1].mean(axis=1), facets.corners[:, :, 2].mean(axis=1)
-        trees = 1.18 + 0.07 * np.sin(4.2 * y + 1) + 0.035 * np.sin(13 * y) + 0.02 * np.sin(31 * y)
-        clear = 0.07 + 0.30 * np.clip((z - trees) / 0.09 + 0.5, 0, 1)
-        return paint * 0.9 + sky * (clear + fresnel)[:, None]
+        trees = 1.18 + 0.05 * np.sin(3.1 * y + 1)
+        clear = 0.06 + 0.32 * np.clip((z - trees) / 0.34 + 0.5, 0, 1)
+        return np.asarray(paint * 0.9 + sky * (clear + fresnel)[:, None], np.float64)
     # Cars drive towards -s, so the sun's s is turned.
     sun = np.clip(normals @ (SUN * (-1, 1, 1)), 0.0, 1.0)
     light = 0.34 + 0.26 * np.clip(normals[:, 2], -0.6, 1) + 0.52 * sun
     gloss = 90 * np.clip(mirrored @ (SUN * (-1, 1, 1)), 0, 1) ** 24
-    return paint * light[:, None] + sky * (0.07 + fresnel)[:, None] + gloss[:, None]
+    painted = paint * light[:, None] + sky * (0.07 + fresnel)[:, None] + gloss[:, None]
+    return np.asarray(painted, np.float64)
 
 
 def _sky(direction: Floats) -> Floats:
     """What is mirrored: dark ground, a bright horizon, a sky that darkens upwards."""
     up = direction[:, 2:3]
-    ground, horizon, zenith = (np.array(c) for c in ((58, 60, 60), (226, 222, 214), (186, 160, 132)))
+    ground, horizon, zenith = (
+        np.array(c) for c in ((58, 60, 60), (226, 222, 214), (186, 160, 132))
+    )
     round_about = np.arctan2(direction[:, 1:2], direction[:, 0:1])
     trees = 0.16 + 0.07 * np.sin(5 * round_about) + 0.05 * np.sin(11 * round_about + 1)
     high = np.clip(up / 0.9, 0, 1)
     blend = np.clip((up - trees) / 0.12 + 0.5, 0, 1)
-    return ground * (1 - blend) + (horizon * (1 - high) + zenith * high) * blend
+    seen = ground * (1 - blend) + (horizon * (1 - high) + zenith * high) * blend
+    return np.asarray(seen, np.float64)

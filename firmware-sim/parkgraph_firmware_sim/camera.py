@@ -51,9 +51,13 @@ class Camera:
             number = math.floor(self._pace.world.seconds * FRAMES_PER_SECOND + 1e-6)
             frame = await self.frame()
             yield (
-                f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
-                f"Content-Length: {len(frame)}\r\n\r\n"
-            ).encode() + frame + b"\r\n"
+                (
+                    f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
+                    f"Content-Length: {len(frame)}\r\n\r\n"
+                ).encode()
+                + frame
+                + b"\r\n"
+            )
             await self._pace.wait_for(partial(self._is_due, (number + 1) / FRAMES_PER_SECOND))
 
     def _is_due(self, due_seconds: float) -> bool:

@@ -9,8 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from parkgraph_firmware_sim.bodywork import Body, Colour, body, shade
-from parkgraph_firmware_sim.optics import HEIGHT, NEAREST_M, POSITION, WIDTH, project
-from parkgraph_firmware_sim.plates import FORMATS, Picture
+from parkgraph_firmware_sim.optics import (
+    FOCAL_PIXELS,
+    HEIGHT,
+    NEAREST_M,
+    POSITION,
+    WIDTH,
+    project,
+)
+from parkgraph_firmware_sim.plates import Picture, as_picture
 from parkgraph_firmware_sim.scene import CarView
 
 Floats = NDArray[np.float64]
@@ -21,16 +28,15 @@ MARGIN_PIXELS: Final = 6
 MIRRORS: Final = np.array(((1.5, 1.1, 1.0), (1.5, -1.1, 1.0)))
 NIGHT_PAINT: Final = np.array((0.42, 0.37, 0.35))
 BLACK: Final[Colour] = (24, 23, 22)
-PLATE_Z: Final = 0.485
-DAY_PLATE: Final = 0.86
-NIGHT_PLATE: Final = 0.95
-"""At night the plate throws the camera's own light back."""
-EXPOSURE_S: Final = 1 / 240
 
 # Outlines on the nose: side y and height z. What has y > 0 is drawn on both sides.
 INTAKE: Final[Outline] = ((-0.62, 0.25), (0.62, 0.25), (0.5, 0.395), (-0.5, 0.395))
-GRILLE: Final[Outline] = ((-0.4, 0.6), (0.4, 0.6), (0.47, 0.66), (0.44, 0.725), (-0.44, 0.725), (-0.47, 0.66))  # fmt: skip  # noqa: E501
-LAMP: Final[Outline] = ((0.5, 0.645), (0.66, 0.622), (0.84, 0.652), (0.875, 0.735), (0.7, 0.722), (0.52, 0.7))  # fmt: skip  # noqa: E501
+GRILLE: Final[Outline] = (
+    (-0.4, 0.6), (0.4, 0.6), (0.47, 0.66), (0.44, 0.725), (-0.44, 0.725), (-0.47, 0.66),
+)  # fmt: skip
+LAMP: Final[Outline] = (
+    (0.5, 0.645), (0.66, 0.622), (0.84, 0.652), (0.875, 0.735), (0.7, 0.722), (0.52, 0.7),
+)  # fmt: skip
 FOG_LAMP: Final[Outline] = ((0.62, 0.3), (0.78, 0.31), (0.8, 0.39), (0.63, 0.37))
 CREASE: Final[Outline] = ((-0.86, 0.575), (-0.4, 0.56), (0.4, 0.56), (0.86, 0.575))
 JOINT: Final[Outline] = ((-0.86, 0.765), (-0.4, 0.752), (0.4, 0.752), (0.86, 0.765))
@@ -61,13 +67,13 @@ def draw_car(picture: Picture, car: CarView, *, is_night: bool) -> None:
     if not is_seen.any():
         return
     mirrors, _depth = project(place(car, MIRRORS))
-    box = _box(np.concatenate((pixels[is_seen].reshape(-1, 2), mirrors)))
+    box = box_around(np.concatenate((pixels[is_seen].reshape(-1, 2), mirrors)))
     if box is None:
         return
     left, top, right, bottom = box
     _cast_shadow(picture, car)
     view = picture[top:bottom, left:right]
-    fine = cv2.resize(view, None, fx=FINER, fy=FINER, interpolation=cv2.INTER_NEAREST)
+    fine = as_picture(cv2.resize(view, None, fx=FINER, fy=FINER, interpolation=cv2.INTER_NEAREST))
     brush = _Brush(fine, car, (left, top), NIGHT_PAINT if is_night else np.ones(3))
     _wheels(brush, built)
     _facets(brush, built, (pixels, depth, is_seen))
@@ -80,43 +86,41 @@ def draw_car(picture: Picture, car: CarView, *, is_night: bool) -> None:
 class _Brush:
     """Fills outlines given in a car's coordinates, in a finer copy of a part of the picture."""
 
-    def __init__(
-        self, fine: Picture, car: CarView, origin: tuple[int, int], light: Floats
-    ) -> None:
+    def __init__(self, fine: Picture, car: CarView, origin: tuple[int, int], light: Floats) -> None:
         self.fine = fine
+        self.front_x = car.front_x
         self._car = car
         self._origin = np.array(origin)
-        self._light = light
+        self.light = light
 
     def fill(self, points: Floats, colour: Sequence[float]) -> None:
         """Fill the outline `points` (n, 3)."""
         pixels, depth = project(place(self._car, points))
         if depth.min() > NEAREST_M:
-            cv2.fillPoly(
-                self.fine, [self.grid(pixels, 16)], self.lit(colour), cv2.LINE_AA, shift=4
-            )
+            cv2.fillPoly(self.fine, [self.grid(pixels, 16)], self.lit(colour), cv2.LINE_AA, shift=4)
 
     def line(self, points: Floats, colour: Sequence[float], metres: float) -> None:
         """Draw a line along `points` (n, 3), `metres` thick."""
         pixels, depth = project(place(self._car, points))
         if depth.min() > NEAREST_M:
-            thick = max(1, round(metres * 1520 * FINER / float(depth.mean())))
+            thick = max(1, round(metres * FOCAL_PIXELS * FINER / float(depth.mean())))
             line = [self.grid(pixels, 16)]
-            cv2.polylines(self.fine, line, False, self.lit(colour), thick, cv2.LINE_AA, 4)  # noqa: FBT003
+            cv2.polylines(self.fine, line, False, self.lit(colour), thick, cv2.LINE_AA, 4)
 
     def grid(self, pixels: Floats, parts: int) -> NDArray[np.int32]:
         """Pixels of the picture as `parts` of pixels of the finer one."""
         inside = (pixels - self._origin) * FINER + 0.5
-        return np.clip(inside * parts, -4e5, 4e5).round().astype(np.int32)
+        return np.asarray(np.clip(inside * parts, -4e5, 4e5).round(), np.int32)
 
     def lit(self, colour: Sequence[float]) -> Colour:
         """`colour` in the light there is."""
-        blue, green, red = np.clip(np.asarray(colour) * self._light, 0, 255).tolist()
+        blue, green, red = np.clip(np.asarray(colour) * self.light, 0, 255).tolist()
         return blue, green, red
 
 
-def _box(pixels: Floats) -> tuple[int, int, int, int] | None:
-    low, high = pixels.min(axis=0) - MARGIN_PIXELS, pixels.max(axis=0) + MARGIN_PIXELS
+def box_around(pixels: Floats, *, margin: int = MARGIN_PIXELS) -> tuple[int, int, int, int] | None:
+    """The part of the picture about `pixels` (n, 2): left, top, right, bottom; None if outside."""
+    low, high = pixels.min(axis=0) - margin, pixels.max(axis=0) + margin
     left, top = (int(v) for v in np.clip(low, 0, (WIDTH, HEIGHT)))
     right, bottom = (int(v) for v in np.clip(high, 0, (WIDTH, HEIGHT)))
     return (left, top, right, bottom) if right > left and bottom > top else None
@@ -128,14 +132,18 @@ def _cast_shadow(picture: Picture, car: CarView) -> None:
     ground = np.array([(0.1, 0.86, 0), (0.1, -0.98, 0), (length, -0.98, 0), (length, 0.86, 0)])
     pixels, depth = project(place(car, ground))
     blur = max(2, round(40 / max(1.0, float(depth.min()))))
-    box = _box(np.clip(pixels, -4000, 4000) + np.array(((-1, -1), (1, 1), (1, 1), (-1, -1))) * 6)
+    box = box_around(np.clip(pixels, -4000, 4000), margin=5 * blur)
     if box is None:
         return
     left, top, right, bottom = box
-    share = np.full((max(1, (bottom - top) // 4), max(1, (right - left) // 4)), 255, np.uint8)
+    size = (right - left, bottom - top)
+    share: Picture = np.full(
+        (max(1, (bottom - top) // 4), max(1, (right - left) // 4)), 255, np.uint8
+    )
     points = (np.clip(pixels, -4000, 4000) - (left, top)) * 4
     cv2.fillPoly(share, [points.round().astype(np.int32)], 44, shift=4)
-    soft = cv2.resize(cv2.blur(share, (blur, blur)), (right - left, bottom - top))
+    blurred = cv2.GaussianBlur(share, (0, 0), blur / 2, borderType=cv2.BORDER_REPLICATE)
+    soft = cv2.resize(blurred, size, interpolation=cv2.INTER_LINEAR)
     view = picture[top:bottom, left:right]
     cv2.multiply(view, cv2.merge((soft, soft, soft)), dst=view, scale=1 / 255)
 
@@ -144,13 +152,13 @@ def _facets(brush: _Brush, built: Body, seen: tuple[Floats, Floats, NDArray[np.b
     pixels, depth, is_seen = seen
     colours, faces, group = [], [], []
     for number, facets in enumerate(built.facets):
-        eye = POSITION * (-1, 1, 1) + (brush._car.front_x, 0, 0)
+        eye = np.array((brush.front_x - POSITION[0], POSITION[1], POSITION[2]))
         towards = eye - facets.corners.mean(axis=1)
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
         colours.append(shade(facets, towards))
         faces.append((facets.normals * towards).sum(axis=1) > 0)
         group.append(np.full(len(facets.corners), number))
-    painted = np.clip(np.concatenate(colours) * brush._light, 0, 255).tolist()
+    painted = np.clip(np.concatenate(colours) * brush.light, 0, 255).tolist()
     grid = brush.grid(pixels, 1)
     is_drawn = is_seen & np.concatenate(faces)
     order = np.lexsort((-depth.mean(axis=1), np.concatenate(group)))
@@ -185,7 +193,7 @@ def _nose(brush: _Brush, built: Body) -> None:
     darker = [0.52 * part for part in built.paint]
     for side in (-1, 1):
         fold = built.on_bonnet(np.linspace(0.3, 1.08, 9), side * np.linspace(0.4, 0.52, 9))
-        brush.line(fold, [0.74 * part + 8 for part in built.paint], 0.014)
+        brush.line(fold, [0.86 * part + 6 for part in built.paint], 0.014)
     brush.line(_on_nose(built, CREASE, closed=False), darker, 0.012)
     brush.line(_on_nose(built, JOINT, closed=False), [0.4 * part for part in built.paint], 0.010)
     brush.fill(_on_nose(built, INTAKE), BLACK)
@@ -254,57 +262,3 @@ def _cockpit(brush: _Brush, built: Body) -> None:
         brush.fill(shell, [0.72 * part + 12 for part in built.paint])
         brush.line(shell[[1, 2, 3]], [0.95 * part + 25 for part in built.paint], 0.015)
         brush.line(shell[[3, 4, 5]], (20, 20, 20), 0.02)
-
-
-def mount_plate(picture: Picture, car: CarView, plate: Picture, *, is_night: bool) -> None:
-    """Put `plate` on the nose of `car`, as sharp as distance and motion leave it."""
-    pixels, depth = project(place(car, _plate_corners(car)))
-    if depth.min() <= NEAREST_M:
-        return
-    moved, _depth = project(place(car, _plate_corners(car)) + (car.speed_m_s * EXPOSURE_S, 0, 0))
-    smear = moved.mean(axis=0) - pixels.mean(axis=0)
-    box = _box(pixels)
-    if box is None:
-        return
-    left, top, right, bottom = box
-    view = picture[top:bottom, left:right]
-    size = ((right - left) * FINER, (bottom - top) * FINER)
-    wide = float(np.linalg.norm(pixels[1] - pixels[0])) * FINER
-    scale = min(1.0, wide / plate.shape[1])
-    small = cv2.resize(plate, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    high, across = small.shape[:2]
-    begin = np.array([(0, 0), (across, 0), (across, high), (0, high)], np.float32) - 0.5
-    end = ((pixels - (left, top)) * FINER - 0.5).astype(np.float32)
-    warp = cv2.getPerspectiveTransform(begin, end)
-    fine = cv2.resize(view, size, interpolation=cv2.INTER_NEAREST)
-    holder = (end - end.mean(axis=0)) * (1.03, 1.1) + end.mean(axis=0)
-    cv2.fillPoly(fine, [(holder * 16).round().astype(np.int32)], (20, 20, 20), cv2.LINE_AA, 4)
-    lit = cv2.convertScaleAbs(small, alpha=NIGHT_PLATE if is_night else DAY_PLATE)
-    cv2.warpPerspective(
-        lit, warp, size, dst=fine, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
-    )
-    soft = cv2.resize(fine, view.shape[1::-1], interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur(soft, (0, 0), 0.45 + 0.02 * float(depth.mean()))
-    view[:] = _smeared(soft, smear)
-
-
-def _plate_corners(car: CarView) -> Floats:
-    form = FORMATS[car.style]
-    half, high = form.width / 2000, form.height / 2000
-    middle = PLATE_Z * body(car.look, car.length_m).tall
-    # The driver's left is the camera's right.
-    corners = [(-half, high), (half, high), (half, -high), (-half, -high)]
-    return np.array([(-0.02 + 0.12 * up, side, middle + up) for side, up in corners])
-
-
-def _smeared(picture: Picture, way: Floats) -> Picture:
-    """Blur `picture` along `way`, in pixels."""
-    length = float(np.linalg.norm(way))
-    if length < 1.0:
-        return picture
-    side = 2 * int(np.ceil(length / 2)) + 1
-    kernel = np.zeros((side, side), np.float32)
-    middle = np.array((side - 1, side - 1)) / 2
-    ends = ((middle - way / 2) * 16).round().astype(int), ((middle + way / 2) * 16).round().astype(int)
-    cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 1.0, 1, cv2.LINE_AA, 4)
-    return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), np.uint8)

@@ -65,14 +65,14 @@ class Controller:
         """Stop listening and close all connections."""
         await modbus.close(self._server)
 
-    def _pass_on(self, is_sending: bool, packet: bytes) -> bytes:  # noqa: FBT001  pymodbus says so
+    def _pass_on(self, is_sending: bool, packet: bytes) -> bytes:  # noqa: FBT001  pymodbus calls it so
         return b"" if is_sending and self._is_mute else packet
 
     @property
     def _is_mute(self) -> bool:
         return Fault.CONTROLLER_SILENT in self._lane.faults or not self._lane.barrier.is_powered
 
-    async def _answer(  # noqa: PLR0913  pymodbus calls it with these
+    async def _answer(
         self,
         function: int,
         _start: int,

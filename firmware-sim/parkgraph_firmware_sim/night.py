@@ -6,13 +6,14 @@ from typing import Final
 import cv2
 import numpy as np
 
+from parkgraph_firmware_sim.bodywork import body
 from parkgraph_firmware_sim.coachwork import place
 from parkgraph_firmware_sim.optics import HEIGHT, NEAREST_M, WIDTH, project
 from parkgraph_firmware_sim.plates import Picture
 from parkgraph_firmware_sim.scene import CarView
 
 COARSER: Final = 4
-LAMPS: Final = np.array(((0.1, 0.68, 0.73), (0.1, -0.68, 0.73)))
+LAMPS: Final = np.array(((0.14, 0.69, 0.69), (0.14, -0.69, 0.69)))
 POOL: Final = np.array(((-2.6, 0.0, 0.0),))
 WARM: Final = (215, 240, 255)
 
@@ -22,7 +23,7 @@ def glare(picture: Picture, cars: Sequence[CarView]) -> None:
     light = np.zeros((HEIGHT // COARSER, WIDTH // COARSER), np.float32)
     pool = np.zeros_like(light)
     for car in cars:
-        pixels, depth = project(place(car, LAMPS))
+        pixels, depth = project(place(car, LAMPS * (1, 1, body(car.look, car.length_m).tall)))
         for pixel, metres in zip(pixels, depth.tolist(), strict=True):
             if metres > NEAREST_M:
                 _spot(light, pixel, 78 / metres, 62 / metres, 420.0)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 WIDTH: Final = 1280
 HEIGHT: Final = 720
-FOCAL_PIXELS: Final = 1520.0
+FOCAL_PIXELS: Final = 1600.0
 POSITION: Final = np.array((3.2, 0.75, 2.55))
 NEAREST_M: Final = 0.6
 ROLL_RADIANS: Final = 0.012
@@ -39,10 +39,4 @@ def project(points: ArrayLike) -> tuple[Points, Points]:
     seen = (np.asarray(points, np.float64) - POSITION) @ AXES.T
     depth = seen[..., 2]
     pixels = seen[..., :2] * (FOCAL_PIXELS / np.maximum(depth, NEAREST_M))[..., None]
-    return pixels + (WIDTH / 2, HEIGHT / 2), depth
-
-
-def ground_to_picture(x: Points, y: Points) -> NDArray[np.float32]:
-    """Return the pixels of four ground points, shape (4, 2), for a homography."""
-    pixels, _depth = project(np.stack((x, y, np.zeros_like(x)), axis=-1))
-    return pixels.astype(np.float32)
+    return pixels + np.array((WIDTH / 2, HEIGHT / 2)), depth

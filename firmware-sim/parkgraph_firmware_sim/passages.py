@@ -24,8 +24,7 @@ TRANSITIONS: Final[Mapping[tuple[bool, bool], Mapping[Passage, Passage]]] = {
     (False, False): dict.fromkeys(Passage, Passage.NONE),
     (True, False): dict.fromkeys(Passage, Passage.NONE),
     (True, True): _STAY | {Passage.NONE: Passage.ENTERED},
-    (False, True): _STAY
-    | {Passage.NONE: Passage.FROM_INSIDE, Passage.ENTERED: Passage.COMMITTED},
+    (False, True): _STAY | {Passage.NONE: Passage.FROM_INSIDE, Passage.ENTERED: Passage.COMMITTED},
 }
 
 

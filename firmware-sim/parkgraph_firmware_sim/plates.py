@@ -3,7 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -16,6 +16,11 @@ Picture = NDArray[np.uint8]
 PIXELS_PER_MM: Final = 2
 SUBPIXEL_BITS: Final = 4
 INK: Final = (34, 28, 26)
+
+
+def as_picture(picture: NDArray[Any]) -> Picture:
+    """`picture`, which OpenCV types more widely than it is."""
+    return np.asarray(picture, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +88,7 @@ def _blank(form: Format, style: Style) -> Picture:
     return picture
 
 
-def _frame(
-    picture: Picture, colour: tuple[int, int, int], *, inset: int, thickness: int
-) -> None:
+def _frame(picture: Picture, colour: tuple[int, int, int], *, inset: int, thickness: int) -> None:
     height, width = picture.shape[:2]
     end = (width - inset, height - inset)
     cv2.rectangle(picture, (inset, inset), end, colour, thickness, cv2.LINE_AA)
@@ -109,7 +112,7 @@ def _letter(
     for place, character in enumerate(text):
         for stroke in STROKES[character]:
             points = np.array(stroke) * (wide, form.letter_height)
-            points = (points + (begin + place * advance, top)) * scale
+            points = (points + np.array((begin + place * advance, top))) * scale
             points += np.array(shift) * (1 << SUBPIXEL_BITS)
             cv2.polylines(
                 picture,

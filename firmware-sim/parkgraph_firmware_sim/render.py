@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from parkgraph_firmware_sim.arm import draw_arm
 from parkgraph_firmware_sim.backdrop import backdrop
 from parkgraph_firmware_sim.cars import Style
-from parkgraph_firmware_sim.coachwork import draw_car, mount_plate
+from parkgraph_firmware_sim.coachwork import draw_car
+from parkgraph_firmware_sim.mounting import mount_plate
 from parkgraph_firmware_sim.night import glare
 from parkgraph_firmware_sim.optics import HEIGHT, WIDTH
 from parkgraph_firmware_sim.plates import Picture, plate, with_mud
@@ -51,13 +52,14 @@ class Renderer:
         cars = tuple(sorted(near, key=lambda car: car.front_x))
         kept = (cars, scene.is_night, scene.has_dirty_plates)
         if self._lane is None or self._lane[0] != kept:
-            self._lane = kept, self._draw_lane(*kept)
+            picture = self._draw_lane(cars, is_night=kept[1], is_dirty=kept[2])
+            self._lane = kept, picture
         picture = self._lane[1].copy()
         draw_arm(picture, scene.boom_degrees, shows_go=scene.shows_go, is_night=scene.is_night)
         picture = np.asarray(cv2.multiply(picture, self._vignette, scale=1 / 255), np.uint8)
         return self._grainy(picture, is_night=scene.is_night)
 
-    def _draw_lane(self, cars: tuple[CarView, ...], is_night: bool, is_dirty: bool) -> Picture:  # noqa: FBT001
+    def _draw_lane(self, cars: tuple[CarView, ...], *, is_night: bool, is_dirty: bool) -> Picture:
         """The lane with `cars`, the farthest first; kept for as long as none of them moves."""
         if is_night not in self._backdrops:
             self._backdrops[is_night] = backdrop(is_night=is_night, seed=self._seed)

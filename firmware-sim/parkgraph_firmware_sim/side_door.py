@@ -27,7 +27,7 @@ Asked = TypeVar("Asked", bound=Model)
 
 
 class CarSent(Model):
-    """POST /cars"""
+    """POST /cars."""
 
     car: Name | None = None
     plate: Plate
@@ -40,29 +40,29 @@ class CarSent(Model):
 
 
 class ParkTold(Model):
-    """POST /cars/{car}/park"""
+    """POST /cars/{car}/park."""
 
     space: str
 
 
 class LeaveTold(Model):
-    """POST /cars/{car}/leave"""
+    """POST /cars/{car}/leave."""
 
     lane: str
 
 
 class Nothing(Model):
-    """POST /cars/{car}/back-away"""
+    """POST /cars/{car}/back-away."""
 
 
 class KeysPressed(Model):
-    """POST /lanes/{lane}/keypad"""
+    """POST /lanes/{lane}/keypad."""
 
     digits: str
 
 
 class FaultSet(Model):
-    """POST /faults"""
+    """POST /faults."""
 
     lane: str
     fault: Fault
@@ -71,19 +71,19 @@ class FaultSet(Model):
 
 
 class NightSet(Model):
-    """POST /night"""
+    """POST /night."""
 
     on: bool
 
 
 class Step(Model):
-    """POST /step"""
+    """POST /step."""
 
     seconds: Annotated[float, Field(gt=0, le=600)]
 
 
 class Run(Model):
-    """POST /run"""
+    """POST /run."""
 
     speed: Annotated[float, Field(ge=0, le=100)]
 
@@ -166,9 +166,7 @@ class SideDoor:
         return {}
 
 
-def _post(
-    path: str, model: type[Asked], act: Callable[[Request, Asked], Awaitable[Json]]
-) -> Route:
+def _post(path: str, model: type[Asked], act: Callable[[Request, Asked], Awaitable[Json]]) -> Route:
     async def answer(request: Request) -> Response:
         try:
             asked = model.model_validate_json(await request.body() or b"{}")

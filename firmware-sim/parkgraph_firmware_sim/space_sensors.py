@@ -41,7 +41,7 @@ class SpaceSensors:
         """Stop listening and close all connections."""
         await modbus.close(self._server)
 
-    async def _answer(  # noqa: PLR0913  pymodbus calls it with these
+    async def _answer(
         self,
         function: int,
         _start: int,

@@ -20,8 +20,8 @@ def a_stream(pictures: list[bytes], *, with_length: bool) -> bytes:
     return stream + b"--edge\r\n"
 
 
-@given(st.lists(st.integers(0, 250), max_size=12), st.booleans())
-def test_the_chunks_of_a_stream_do_not_matter(cuts: list[int], *, with_length: bool) -> None:
+@given(cuts=st.lists(st.integers(0, 250), max_size=12), with_length=st.booleans())
+def test_the_chunks_of_a_stream_do_not_matter(*, cuts: list[int], with_length: bool) -> None:
     stream = a_stream(PICTURES, with_length=with_length)
     edges = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
     parser = PartParser("edge")

@@ -41,7 +41,7 @@ def main() -> None:
         return
     start = Start.model_validate_json(first)
     cameras = {address.camera: address.url for address in start.cameras}
-    worker = Worker(cameras, plate_reader(), write, SystemClock())
+    worker = Worker(cameras, plate_reader().read_plates, write, SystemClock())
     Thread(target=listen, args=(sys.stdin.buffer, worker), daemon=True).start()
     try:
         worker.run()

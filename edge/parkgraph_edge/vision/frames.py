@@ -27,7 +27,7 @@ class Frame:
     """One picture of a source, BGR, uint8, shape (height, width, 3).
 
     `number` counts from 1. `at_seconds` is the time since the source's first frame,
-    None for an image.
+    None for an image. `source` may stand in a log.
     """
 
     source: str
@@ -81,11 +81,13 @@ def frames(source: str, clock: Clock) -> Iterator[Frame]:
         raise RefusedError(f"{source}: neither a picture nor a video; give one of {known}")
 
 
-def video_length(path: Path) -> int:
-    """Return how many frames the video's header promises; 0 when it does not say."""
+def frame_count(path: Path) -> int:
+    """Return how many frames a video's header promises; 1 when it does not say, or for an image."""
+    if path.suffix.lower() not in VIDEOS:
+        return 1
     video = cv2.VideoCapture(str(path))
     try:
-        return max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        return max(1, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
     finally:
         video.release()
 
@@ -134,4 +136,8 @@ def _camera_frames(url: str, clock: Clock) -> Iterator[Frame]:
     began: float | None = None
     for number, part in enumerate(camera.parts(), start=1):
         began = part.arrived_at if began is None else began
-        yield Frame(camera.name, number, part.arrived_at - began, decode(part.jpeg))
+        try:
+            pixels = decode(part.jpeg)
+        except CorruptError as error:
+            raise CorruptError(f"{camera.name}: {error}; check the camera") from error
+        yield Frame(camera.name, number, part.arrived_at - began, pixels)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ import cv2
 
 from parkgraph.runtime.clock import Clock, SystemClock
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
-from parkgraph_edge.vision.frames import Frame, frames, pictures, video_length
-from parkgraph_edge.vision.mjpeg import is_camera, public_name
+from parkgraph_edge.vision.frames import Frame, frame_count, frames, pictures
+from parkgraph_edge.vision.mjpeg import is_camera
 from parkgraph_edge.vision.plates import PlateReader, PlateReading, plate_reader, plausible
 from parkgraph_edge.vision.sheet import Sheet, refuse_unwritable
 
@@ -55,6 +56,9 @@ def inspect(arguments: argparse.Namespace) -> int:
             sheet.add(one.frame.pixels, _caption(one.frame), plausible(one.readings))
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except BrokenPipeError:
+        # `| head` has seen enough; what Python still flushes at its end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     report.end()
     try:
         if arguments.show and sheet.has_any:
@@ -149,15 +153,14 @@ def _total(sources: list[str], every: int, limit: int | None) -> int | None:
     """Return how many frames there will be, as far as headers tell; None with a camera."""
     if any(is_camera(source) for source in sources):
         return limit
-    total = sum(max(1, -(-video_length(Path(source)) // every)) for source in sources)
+    total = sum(math.ceil(frame_count(Path(source)) / every) for source in sources)
     return min(total, limit) if limit else total
 
 
 def _caption(frame: Frame) -> str:
-    name = public_name(frame.source) if is_camera(frame.source) else frame.source
     if frame.at_seconds is None:
-        return name
-    return f"{name} #{frame.number} {frame.at_seconds:.2f} s"
+        return frame.source
+    return f"{frame.source} #{frame.number} {frame.at_seconds:.2f} s"
 
 
 def _as_text(seen: Seen) -> list[str]:

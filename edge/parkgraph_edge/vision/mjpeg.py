@@ -105,7 +105,7 @@ class Camera:
             ):
                 if response.status_code != httpx.codes.OK:
                     raise UnavailableError(
-                        f"{self.name}: answers {response.status_code}; check path and password"
+                        f"{self.name}: answers {response.status_code} {response.reason_phrase}"
                     )
                 parser = PartParser(self._boundary(response.headers.get("content-type", "")))
                 yield from self._parts(response, parser)

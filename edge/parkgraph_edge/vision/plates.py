@@ -53,8 +53,8 @@ class PlateReader:
         """
         readings: list[PlateReading] = []
         for detector in self._detectors:
-            readings = self._look(frame, detector)
-            if any(plausibility(reading) >= SURE for reading in readings):
+            readings = max(readings, self._look(frame, detector), key=_best)
+            if _best(readings) >= SURE:
                 break
         else:
             if is_crop(frame):
@@ -97,6 +97,10 @@ def likeness(text: str) -> float:
 def plausibility(reading: PlateReading) -> float:
     """Say how likely `reading` is a plate and well read, 0 to 1, whatever its size."""
     return reading.confidence * likeness(reading.text)
+
+
+def _best(readings: Sequence[PlateReading]) -> float:
+    return max(map(plausibility, readings), default=0.0)
 
 
 def plausible(readings: Sequence[PlateReading]) -> list[PlateReading]:

@@ -144,4 +144,9 @@ async def _end(process: Process) -> None:
         process.kill()
     if process.stdin is not None:
         process.stdin.close()
-    await process.wait()
+    try:
+        await process.wait()
+    except asyncio.CancelledError:
+        # Killed, it takes no time; without this a second stop would leave it unreaped.
+        await process.wait()
+        raise

@@ -12,11 +12,11 @@ import structlog
 
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import CorruptError, UnavailableError
-from parkgraph_edge.vision.frames import decode
+from parkgraph_edge.vision.frames import Pixels, decode
 from parkgraph_edge.vision.messages import Alive, CameraMessage, Message, SightingMessage
 from parkgraph_edge.vision.mjpeg import Camera, Part
 from parkgraph_edge.vision.motion import MotionGate
-from parkgraph_edge.vision.plates import PlateReader, likeness, plausible
+from parkgraph_edge.vision.plates import PlateReading, likeness, plausible
 from parkgraph_edge.vision.votes import FORGET_SECONDS, Track, Vote, follow
 
 log = structlog.get_logger(__name__)
@@ -46,17 +46,20 @@ class Post:
 
 
 class Worker:
-    """Reads the plates before `cameras`, which maps a camera's name to its address."""
+    """Reads the plates before `cameras`, which maps a camera's name to its address.
+
+    `read_plates` is that of `PlateReader`; `write` is called by `run` alone.
+    """
 
     def __init__(
         self,
         cameras: Mapping[str, str],
-        plates: PlateReader,
+        read_plates: Callable[[Pixels], list[PlateReading]],
         write: Callable[[Message], None],
         clock: Clock,
     ) -> None:
         self._posts = {camera: Post(camera, url) for camera, url in cameras.items()}
-        self._plates = plates
+        self._read_plates = read_plates
         self._write = write
         self._clock = clock
         self._changed = Condition()
@@ -158,7 +161,7 @@ class Worker:
     def _read(self, post: Post, part: Part) -> None:
         began = self._clock.boot_seconds()
         try:
-            readings = self._plates.read_plates(decode(part.jpeg))
+            readings = self._read_plates(decode(part.jpeg))
         except CorruptError as error:
             log.warning("frame_not_decoded", camera=post.camera, reason=str(error))
             return

@@ -55,8 +55,11 @@ async def together(*loops: Coroutine[Any, Any, None]) -> None:
         async with asyncio.TaskGroup() as group:
             for loop in loops:
                 group.create_task(loop)
-    except* UnavailableError as away:
-        raise UnavailableError(str(away.exceptions[0])) from away
+    except BaseExceptionGroup as failures:
+        away, bugs = failures.split(UnavailableError)
+        if bugs is not None or away is None:
+            raise
+        raise UnavailableError(str(away.exceptions[0])) from failures
 
 
 async def keep_trying(

@@ -1,0 +1,32 @@
+-- name: lots
+-- Every lot that described itself or said how it is, and how far its journal is here.
+SELECT known.lot, lots.name, lots.time_zone, cursors.epoch, cursors.seq,
+       lot_states.body AS state, lot_states.received_at
+  FROM (SELECT lot FROM lots UNION SELECT lot FROM lot_states) AS known
+  LEFT JOIN lots ON lots.lot = known.lot
+  LEFT JOIN cursors ON cursors.lot = known.lot AND cursors.name = 'head'
+  LEFT JOIN lot_states ON lot_states.lot = known.lot
+ ORDER BY known.lot
+ LIMIT :limit;
+
+-- name: counts
+-- A vehicle inside still holds its space, so only as many stays are read as there are spaces.
+SELECT (SELECT COUNT(*) FROM spaces WHERE lot = :lot) AS spaces,
+       (SELECT COUNT(holder) FROM spaces WHERE lot = :lot) AS held,
+       (SELECT COUNT(*) FROM spaces
+          JOIN sessions ON sessions.lot = spaces.lot AND sessions.session = spaces.holder
+         WHERE spaces.lot = :lot AND sessions.state IN ('parked', 'leaving')) AS inside,
+       (SELECT COUNT(*) FROM dead_letters WHERE lot = :lot) AS dead_letters;
+
+-- name: squares
+SELECT space, holder IS NOT NULL AS is_held FROM spaces WHERE lot = :lot ORDER BY space LIMIT :limit;
+
+-- name: events
+-- The newest rows of the journal, each with the stay that it is about.
+SELECT journal.seq, journal.at, journal.type, journal.body, journal.personal,
+       sessions.plate, sessions.vin, sessions.space, sessions.currency
+  FROM journal
+  LEFT JOIN sessions ON sessions.lot = journal.lot AND sessions.session = journal.subject
+ WHERE journal.lot = :lot AND journal.epoch = :epoch
+ ORDER BY journal.seq DESC
+ LIMIT :limit;

@@ -1,0 +1,143 @@
+"""What a record says, as a sentence for an operator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Final, assert_never
+
+from parkgraph.model.money import AmountError, from_minor
+from parkgraph.model.records import (
+    AdmissionGranted,
+    AdmissionLapsed,
+    AnyRecord,
+    Crossed,
+    CrossedUnadmitted,
+    Direction,
+    LotDescribed,
+    NoShowDeclared,
+    PresentationRefused,
+    SessionEnded,
+    SessionReserved,
+    VendFinished,
+    VendOrdered,
+    VendOutcome,
+)
+
+_OUTCOMES: Final[Mapping[VendOutcome, str]] = {
+    VendOutcome.OPENED: "boom moved",
+    VendOutcome.REFUSED: "the barrier refused",
+    VendOutcome.FAILED: "the boom did not move",
+    VendOutcome.TOO_LATE: "too late, not carried out",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """What is known of the stay that a record is about; nothing where there is none."""
+
+    plate: str | None = None
+    vin: str | None = None
+    space: str | None = None
+    currency: str | None = None
+
+
+def sentence(record: AnyRecord, stay: Stay, zone: tzinfo) -> str:
+    """Return who did what, with times in `zone`. Never a gate code."""
+    match record:
+        case LotDescribed():
+            return f"lot described: {len(record.spaces)} spaces, {len(record.lanes)} lanes"
+        case SessionReserved() | SessionEnded() | NoShowDeclared():
+            return _booked(record, stay, zone)
+        case AdmissionGranted() | Crossed() | AdmissionLapsed():
+            return _passed(record, stay)
+        case VendOrdered() | VendFinished():
+            return _vended(record)
+        case CrossedUnadmitted() | PresentationRefused():
+            return _unwanted(record, zone)
+        case _:
+            assert_never(record)
+
+
+def wants_attention(record: AnyRecord) -> bool:
+    """Say whether something went another way than planned."""
+    match record:
+        case VendFinished():
+            return record.outcome is not VendOutcome.OPENED
+        case AdmissionLapsed():
+            return record.why == "timed_out"
+        case CrossedUnadmitted() | PresentationRefused():
+            return True
+        case _:
+            return False
+
+
+def _who(record: AnyRecord, stay: Stay) -> str:
+    personal = record.personal
+    known = stay.plate or stay.vin or (personal and (personal.plate or personal.vin))
+    session = getattr(record, "session", None)
+    return known or (f"session {session}" if session else "an unknown vehicle")
+
+
+def _booked(
+    record: SessionReserved | SessionEnded | NoShowDeclared, stay: Stay, zone: tzinfo
+) -> str:
+    who = _who(record, stay)
+    match record:
+        case SessionReserved():
+            return f"{record.space} reserved for {who} until {_clock(record.hold_until, zone)}"
+        case SessionEnded():
+            return f"stay of {who} ended: {_amount(record.amount_minor, stay.currency)}"
+        case NoShowDeclared():
+            return f"{who} did not come; {stay.space or 'its space'} is free again"
+
+
+def _passed(record: AdmissionGranted | Crossed | AdmissionLapsed, stay: Stay) -> str:
+    who = _who(record, stay)
+    match record:
+        case AdmissionGranted():
+            sure = f" ({record.confidence:.2f})" if record.confidence is not None else ""
+            done = "admitted" if record.direction is Direction.ENTRY else "let out"
+            return f"{who} {done} at {record.lane} by {record.means}{sure}"
+        case Crossed():
+            return f"{who} crossed {record.lane} → {_where_to(record, stay)}"
+        case AdmissionLapsed(why="backed_out"):
+            return f"{who} backed out of {record.lane}"
+        case AdmissionLapsed():
+            return f"{who} did not go through {record.lane} in time"
+
+
+def _where_to(record: Crossed, stay: Stay) -> str:
+    if record.direction is Direction.ENTRY:
+        return f"parked in {stay.space}" if stay.space else "inside"
+    if record.amount_minor is None:
+        return "left"
+    return f"left, {_amount(record.amount_minor, stay.currency)}"
+
+
+def _vended(record: VendOrdered | VendFinished) -> str:
+    if isinstance(record, VendOrdered):
+        return f"order {record.order}: {record.lane} to open for {record.open_seconds:g} s"
+    after = record.decision_to_boom_ms
+    late = f" after {after} ms" if after is not None else ""
+    return f"order {record.order}: {_OUTCOMES[record.outcome]}{late}"
+
+
+def _unwanted(record: CrossedUnadmitted | PresentationRefused, zone: tzinfo) -> str:
+    if isinstance(record, CrossedUnadmitted):
+        vehicles = "1 vehicle" if record.vehicles == 1 else f"{record.vehicles} vehicles"
+        return f"{vehicles} crossed {record.lane} without an admission"
+    why = record.reason.replace("_", " ")
+    locked = record.locked_until
+    until = f"; keypad locked until {_clock(locked, zone)}" if locked else ""
+    return f"refused at {record.lane} by {record.means}: {why}{until}"
+
+
+def _amount(minor: int, currency: str | None) -> str:
+    try:
+        return f"{from_minor(minor, currency or '')} {currency}"
+    except AmountError:
+        return f"{minor} minor units"
+
+
+def _clock(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%H:%M:%S}"

@@ -1,0 +1,79 @@
+"""`parkgraph-demo`: a lot, its hardware and a cloud on this machine live through a story."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from parkgraph.runtime.clock import SystemClock
+from parkgraph_demo.narrator import Narrator
+from parkgraph_demo.programs import ProgramError
+from parkgraph_demo.report import count, show
+from parkgraph_demo.stack import Stack, running
+from parkgraph_demo.story import Story, StoryError
+
+ZONE = ZoneInfo("America/Los_Angeles")
+
+
+def main() -> int:
+    """Run the command line; return the exit status: 0 told, 1 not to the end."""
+    parser = argparse.ArgumentParser(prog="parkgraph-demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the story")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--seed", type=int, default=1, help="draws plates and pictures (default 1)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(".demo"), help="where it writes (default .demo)"
+    )
+    arguments = parser.parse_args()
+    try:
+        return asyncio.run(_demo(arguments))
+    except KeyboardInterrupt:
+        return 0
+    except (StoryError, ProgramError) as error:
+        sys.stderr.write(f"parkgraph-demo: {error}\n")
+        return 1
+
+
+async def _demo(arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "demo.log"
+    log.write_bytes(b"")
+    work = folder / "run"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    print(f"Starting broker, cloud, firmware-sim and edge; their logs: {_short(log)}")
+    try:
+        async with running(work, log, seed=arguments.seed) as stack:
+            return await _tell(stack, arguments)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+async def _tell(stack: Stack, arguments: argparse.Namespace) -> int:
+    narrator = Narrator(ZONE, is_cut=lambda: stack.cable.is_cut)
+    narrator.plain(f"The operators' page: {stack.cloud_url}/")
+    story = Story(stack, narrator, SystemClock(), seed=arguments.seed)
+    try:
+        await story.tell()
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    report = await count(stack, story)
+    await show(stack, story, report, narrator)
+    if arguments.report:
+        arguments.report.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if not arguments.once:
+        print(f"\nLook around: {stack.cloud_url}/  Ctrl-C ends everything.")
+        await asyncio.Event().wait()
+    return 0 if report.lost == report.duplicated == 0 else 1
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Programs of ours as processes: started, killed, started again, and never left behind."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Final
+
+STOP_WITHIN_SECONDS: Final = 6.0
+_PR_SET_PDEATHSIG: Final = 1  # source: prctl(2)
+
+
+class ProgramError(Exception):
+    """A program did not come up, or ended by itself; the message says which and where its log is."""
+
+
+class Program:
+    """One process. Its errors and logs go to the end of a file."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        """Be ready to start `command`."""
+        self.name = name
+        self._command = command
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """The id of the running process."""
+        if self._process is None:
+            raise ProgramError(f"{self.name} does not run")
+        return self._process.pid
+
+    async def start(self) -> asyncio.StreamReader:
+        """Start it and return what it prints."""
+        with self._log.open("ab") as log:
+            self._process = await self._spawn(log)
+        if self._process.stdout is None:
+            raise ProgramError(f"{self.name} has no output")
+        return self._process.stdout
+
+    async def _spawn(self, log: IO[bytes]) -> asyncio.subprocess.Process:
+        # A group of its own, so that Ctrl-C reaches the story alone, which then ends all in order.
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+
+    def check(self) -> None:
+        """Raise `ProgramError` when it has ended by itself."""
+        if self._process and self._process.returncode is not None:
+            raise ProgramError(
+                f"{self.name} ended with {self._process.returncode}: see the end of {self._log}"
+            )
+
+    async def stop(self) -> None:
+        """Ask it to end; kill it when it does not in time."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_WITHIN_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it as a power cut would: nothing of it runs any more when this returns."""
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,142 @@
+"""The gateway keeps its vision process running, and never leaves one behind."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from parkgraph_edge.vision.supervisor import PROGRAM, Vision
+
+SIGHTING = (
+    '{"type":"sighting","camera":"north-in","text":"ABC1234","confidence":0.9,'
+    '"frames":2,"taken_at":12.5,"box":[1,2,3,4],"read_ms":60}'
+)
+STATE = '{"type":"camera","camera":"north-in","state":"%s","detail":"%s"}'
+
+
+def a_program(tmp_path: Path, *lines: str, then: str = "sys.stdin.read()") -> list[str]:
+    """Return a stand-in for the process that notes its id and writes `lines`."""
+    script = (
+        "import os, sys, time\n"
+        f"open({str(tmp_path / 'pids')!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
+        f"print({chr(10).join(lines)!r}, flush=True)\n"
+        f"{then}\n"
+    )
+    return [sys.executable, "-c", script]
+
+
+@asynccontextmanager
+async def running(vision: Vision) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(vision.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for is another process
+            await asyncio.sleep(0.01)
+
+
+def pids(tmp_path: Path) -> list[int]:
+    with suppress(FileNotFoundError):
+        return [int(line) for line in (tmp_path / "pids").read_text().split()]
+    return []
+
+
+def is_running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_what_was_seen_last_is_at_hand(tmp_path: Path) -> None:
+    vision = Vision({"north-in": "http://camera/"}, program=a_program(tmp_path, SIGHTING))
+
+    async with running(vision):
+        await until(lambda: vision.newest("north-in"))
+
+    newest = vision.newest("north-in")
+    assert newest is not None
+    assert (newest.text, newest.frames, newest.taken_at) == ("ABC1234", 2, 12.5)
+    assert vision.newest("south-out") is None
+
+
+async def test_a_camera_is_away_until_it_says_otherwise(tmp_path: Path) -> None:
+    program = a_program(tmp_path, STATE % ("ok", ""), STATE % ("away", "no route"))
+    vision = Vision({"north-in": "http://camera/"}, program=program)
+    at_first = vision.cameras_away()
+
+    async with running(vision):
+        await until(lambda: vision.cameras_away() == {"north-in": "no route"})
+
+    assert at_first == {"north-in": "no picture yet"}
+    assert vision.cameras_away() == {"north-in": "the vision process is down"}
+
+
+async def test_a_killed_process_is_started_again_and_none_is_left_behind(tmp_path: Path) -> None:
+    vision = Vision({"north-in": "http://camera/"}, program=a_program(tmp_path, SIGHTING))
+
+    async with running(vision):
+        await until(lambda: vision.newest("north-in"))
+        os.kill(pids(tmp_path)[0], signal.SIGKILL)
+        await until(lambda: len(pids(tmp_path)) == 2)
+
+    assert not any(is_running(pid) for pid in pids(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("line", "then"),
+    [
+        ('{"type":"alive"}', "time.sleep(60)"),
+        ("no message", "time.sleep(60)"),
+        ("", "print('x' * 200_000, flush=True); time.sleep(60)"),
+        ('{"type":"alive"}', "sys.exit(3)"),
+    ],
+    ids=["silent", "garbage", "endless line", "ended"],
+)
+async def test_a_process_that_fails_is_replaced(tmp_path: Path, line: str, then: str) -> None:
+    program = a_program(tmp_path, line, then=then)
+    vision = Vision({"north-in": "http://camera/"}, program=program, silence_seconds=0.3)
+
+    async with running(vision):
+        await until(lambda: len(pids(tmp_path)) >= 2)
+
+    assert not any(is_running(pid) for pid in pids(tmp_path))
+
+
+async def test_asking_a_process_that_does_not_listen_never_waits(tmp_path: Path) -> None:
+    program = a_program(tmp_path, SIGHTING, then="time.sleep(60)")
+    vision = Vision({"north-in": "http://camera/"}, program=program)
+
+    vision.attend("north-in", 3.0)
+    async with running(vision):
+        await until(lambda: vision.newest("north-in"))
+        for _ in range(10_000):
+            vision.attend("north-in", 3.0)
+
+
+async def test_without_cameras_nothing_runs(tmp_path: Path) -> None:
+    await Vision({}, program=a_program(tmp_path)).run()
+
+    assert pids(tmp_path) == []
+
+
+async def test_the_process_ends_with_its_input() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+
+    async with asyncio.timeout(30):
+        out, _ = await process.communicate(
+            b'{"cameras":[{"camera":"north-in","url":"http://127.0.0.1:9/"}]}\n'
+        )
+
+    assert process.returncode == 0
+    assert all(line.startswith(b'{"type":') for line in out.splitlines())
