@@ -115,6 +115,7 @@ async def _ledger(
             yield ledger, writer, reader
     finally:
         writer.close()
+        log.info("ledger_closed", commits=writer.commits)
 
 
 def _open_writer(settings: EdgeSettings) -> tuple[Writer, Path]:

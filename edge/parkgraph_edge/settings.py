@@ -18,7 +18,7 @@ from parkgraph.model.records import Direction, SpaceClass
 from parkgraph.runtime.configuration import Configuration, KeyFaultError, Table, load
 from parkgraph.runtime.configuration_values import BrokerUrl, PathFromFile, RemoteAddress
 
-MOST_SPACES: Final = 5000
+MOST_SPACES: Final = 20_000
 LONGEST_OPEN_SECONDS: Final = 60.0
 
 SpaceIds = Annotated[tuple[Identifier, ...], Field(strict=False)]
@@ -52,7 +52,7 @@ class LotSettings(Table):
     )
     spaces: SpaceIds | None = Field(
         default=None,
-        description="ids of all spaces, each once, 1 to 5000, class standard;"
+        description="ids of all spaces, each once, 1 to 20000, class standard;"
         " or leave it out and list them by class in the table [spaces]",
         examples=[["S-01", "S-02"]],
     )

@@ -86,6 +86,8 @@ def describe(record: AnyRecord, currency: str) -> str | None:  # noqa: C901, PLR
             )
         case AdmissionGranted():
             return f"admitted at {record.lane} by {record.means.value}"
+        case VendFinished(outcome=VendOutcome.OPENED, decision_to_boom_ms=None):
+            return f"barrier {record.lane} is up"
         case VendFinished(outcome=VendOutcome.OPENED):
             return f"barrier {record.lane} moves {record.decision_to_boom_ms} ms after the decision"
         case VendFinished():

@@ -74,7 +74,7 @@ MISTAKES = [
     Mistake('["S-01", "S-02"]', '"S-01"', 7, "lot.spaces", ('spaces = ["S-01", "S-02"]',)),
     Mistake('"S-02"', '\n "S 02"', 8, "lot.spaces[1]", ("ids of all spaces",)),
     Mistake('"S-02"', '"S-01"', 7, "lot.spaces", ('names "S-01" more than once',)),
-    Mistake('["S-01", "S-02"]', "[]", 7, "lot.spaces", ("list 1 to 5000",)),
+    Mistake('["S-01", "S-02"]', "[]", 7, "lot.spaces", ("list 1 to 20000",)),
     Mistake('spaces = ["S-01", "S-02"]\n', "", 1, "lot.spaces", ("in [lot]",)),
     Mistake("[state]", '[spaces]\nstandard = ["S"]\n[state]', 13, "spaces", ("keep one",)),
     Mistake(

@@ -76,10 +76,14 @@ class Eyes:
 
 @dataclass(frozen=True, slots=True)
 class Vending:
-    """An order that the barrier has taken and whose boom has not moved yet. Boot clock seconds."""
+    """An order that the barrier has taken and whose boom has not moved yet. Boot clock seconds.
+
+    `was_closed` is how the boom was before: one that was up already cannot be seen to rise.
+    """
 
     order: int
     decided_at: float
+    was_closed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,7 @@ class LaneLoop:
             admission = OpenAdmission(outcome.admission, outcome.session, decided_at, decided_at)
             self._lane = grant(lane, admission)
             log.info("admitted", lane=self.name, session=outcome.session, order=outcome.order)
-            await self._vend(outcome.order, decided_at)
+            await self._vend(outcome.order, barrier, decided_at)
         else:
             self._last = replace(self._last, refused=self._last.refused | {outcome.reason})
             log.info("refused", lane=self.name, reason=outcome.reason.value)
@@ -261,13 +265,13 @@ class LaneLoop:
         decided_at = self._clock.boot_seconds()
         self._lane = replace(lane, admission=replace(admission, ordered_at=decided_at))
         log.info("ordered_again", lane=self.name, order=order)
-        await self._vend(order, decided_at)
+        await self._vend(order, barrier, decided_at)
 
-    async def _vend(self, order: int, decided_at: float) -> None:
+    async def _vend(self, order: int, barrier: BarrierState, decided_at: float) -> None:
         """Carry out one committed order, once, before its deadline."""
         outcome = await self._send(order)
         if outcome is None:
-            self._vending = Vending(order, decided_at)
+            self._vending = Vending(order, decided_at, was_closed=barrier.is_closed)
         else:
             await self._finish(order, outcome)
 
@@ -292,7 +296,8 @@ class LaneLoop:
         elapsed = now - vending.decided_at
         if not barrier.is_closed:
             self._vending = None
-            await self._finish(vending.order, VendOutcome.OPENED, round(elapsed * 1000))
+            after_ms = round(elapsed * 1000) if vending.was_closed else None
+            await self._finish(vending.order, VendOutcome.OPENED, after_ms)
         elif elapsed > BOOM_MOVES_WITHIN_SECONDS:
             self._vending = None
             await self._finish(vending.order, VendOutcome.FAILED)

@@ -147,7 +147,7 @@ class VendOrdered(Record):
 
 
 class VendFinished(Record):
-    """How the order ended; `decision_to_boom_ms` is until the boom was seen to move."""
+    """How the order ended; `decision_to_boom_ms` is until the boom was seen to rise, if it was down."""
 
     type: Literal["vend_finished"] = "vend_finished"
     order: int

@@ -1,0 +1,237 @@
+"""Builders: each gives all but what the test is about."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from parkgraph.model.codes import check_digit
+from parkgraph.model.plates import parse_plate
+from parkgraph.model.records import (
+    AdmissionGranted,
+    AdmissionLapsed,
+    AnyRecord,
+    Crossed,
+    Direction,
+    LaneDescription,
+    LotDescribed,
+    Means,
+    NoShowDeclared,
+    Personal,
+    SessionEnded,
+    SessionReserved,
+    SpaceClass,
+    SpaceDescription,
+)
+from parkgraph.model.sessions import Session, SessionState
+from parkgraph_edge.rules.barriers import BarrierState
+from parkgraph_edge.rules.lanes import Lane, LaneState, OpenAdmission, Presence
+from parkgraph_edge.rules.sightings import Sighting
+from parkgraph_edge.store.bookings import Reserve, Tariff
+from parkgraph_edge.store.passages import CodeTyped, Gate, PlateSeen
+
+NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
+LOT: Final = "elm-street"
+CODE: Final = "12345678" + check_digit("12345678")
+CODE_KEY: Final = bytes(range(32))
+TARIFF: Final = Tariff("USD", 350)
+
+
+def a_session(state: SessionState = SessionState.RESERVED, **changes: Any) -> Session:
+    is_inside = state in {SessionState.PARKED, SessionState.LEAVING, SessionState.COMPLETED}
+    session = Session(
+        lot=LOT,
+        session="sess_1",
+        state=state,
+        fleet="fleet-1",
+        autonomous=False,
+        vin=None,
+        plate="ABC1234",
+        plate_folded=parse_plate("ABC1234").folded,
+        gate_code=CODE,
+        space="S-01",
+        entry_lane="north-in",
+        currency="USD",
+        rate_minor_per_hour=350,
+        estimated_minor=700,
+        reserved_at=NOON,
+        hold_until=NOON + timedelta(minutes=30),
+        entered_at=NOON if is_inside else None,
+        ended_at=None,
+        amount_minor=None,
+    )
+    return replace(session, **changes)
+
+
+def a_barrier_state(**changes: Any) -> BarrierState:
+    """Return a look at a closed boom with nobody near it."""
+    state = BarrierState(
+        is_armed=False,
+        is_occupied=False,
+        is_open=False,
+        is_closed=True,
+        has_fire=False,
+        has_tamper=False,
+        has_fault=False,
+        angle_degrees=0.0,
+        passages=0,
+        token=0,
+        last_order=0,
+        keypad_entries=0,
+        keypad_digits="",
+    )
+    return replace(state, **changes)
+
+
+def a_sighting(text: str = "ABC1234", *, taken_at: float) -> Sighting:
+    return Sighting("north-in", text, 0.9, frames=3, taken_at=taken_at, box=(0, 0, 100, 20))
+
+
+def an_admission(admission: str = "adm_1", *, at: float = 1000.0, **changes: Any) -> OpenAdmission:
+    return replace(OpenAdmission(admission, "sess_1", granted_at=at, ordered_at=at), **changes)
+
+
+def a_lane(state: LaneState = LaneState.CLEAR, **last_look: Any) -> Lane:
+    """Return a lane in `state`; the loops of its last look fit, unless `last_look` says otherwise."""
+    is_there = state is not LaneState.CLEAR
+    is_admitted = state in {LaneState.ADMITTED, LaneState.CROSSING}
+    look = {"is_armed": is_there, "is_occupied": state is LaneState.CROSSING} | last_look
+    return Lane(
+        state,
+        Presence("pres_1", since=1000.0) if is_there else None,
+        an_admission() if is_admitted else None,
+        a_barrier_state(**look),
+    )
+
+
+def a_lot(
+    *spaces: str, space_class: SpaceClass = SpaceClass.STANDARD, name: str = "Elm Street Garage"
+) -> LotDescribed:
+    return LotDescribed(
+        name=name,
+        time_zone="America/Los_Angeles",
+        currency="USD",
+        spaces=tuple(
+            SpaceDescription(space=space, space_class=space_class)
+            for space in spaces or ("S-01", "S-02")
+        ),
+        lanes=(
+            LaneDescription(lane="north-in", direction=Direction.ENTRY),
+            LaneDescription(lane="south-out", direction=Direction.EXIT),
+        ),
+    )
+
+
+def a_reservation(
+    session: str = "sess_1",
+    *,
+    space: str = "S-01",
+    plate: str | None = "ABC1234",
+    vin: str | None = None,
+    gate_code: str = CODE,
+) -> SessionReserved:
+    return SessionReserved(
+        session=session,
+        fleet="fleet-1",
+        autonomous=False,
+        space=space,
+        entry_lane="north-in",
+        currency="USD",
+        rate_minor_per_hour=350,
+        estimated_minor=700,
+        hold_until=NOON + timedelta(minutes=30),
+        personal=Personal(plate=plate, vin=vin, gate_code=gate_code),
+    )
+
+
+def a_grant(
+    session: str | None = "sess_1",
+    *,
+    admission: str = "adm_1",
+    direction: Direction = Direction.ENTRY,
+) -> AdmissionGranted:
+    return AdmissionGranted(
+        admission=admission,
+        session=session,
+        lane="north-in" if direction is Direction.ENTRY else "south-out",
+        direction=direction,
+        presence="pres_1",
+        means=Means.PLATE,
+        passages_before=0,
+    )
+
+
+def a_crossing(
+    session: str | None = "sess_1",
+    *,
+    admission: str = "adm_1",
+    direction: Direction = Direction.ENTRY,
+) -> Crossed:
+    return Crossed(
+        admission=admission,
+        session=session,
+        lane="north-in" if direction is Direction.ENTRY else "south-out",
+        direction=direction,
+        amount_minor=None if direction is Direction.ENTRY else 350,
+    )
+
+
+def a_lapse(session: str | None = "sess_1", *, admission: str = "adm_1") -> AdmissionLapsed:
+    return AdmissionLapsed(
+        admission=admission, session=session, lane="north-in", why="backed_out"
+    )
+
+
+def records_that_move_a_session(session: str = "sess_1") -> list[AnyRecord]:
+    """Return one record of each kind that can move a session."""
+    return [
+        a_grant(session),
+        a_crossing(session),
+        a_lapse(session),
+        SessionEnded(session=session, amount_minor=350),
+        NoShowDeclared(session=session),
+    ]
+
+
+def a_booking(plate: str | None = "ABC1234", **changes: Any) -> Reserve:
+    """Return the wish for a space at the lot."""
+    wish = Reserve(
+        lot=LOT,
+        actor="key:1",
+        plate=parse_plate(plate) if plate else None,
+        vin=None,
+        fleet="fleet-1",
+        autonomous=False,
+        stay=None,
+        tariff=TARIFF,
+        entry_lane="north-in",
+        code_key=CODE_KEY,
+        occupied=frozenset(),
+    )
+    return replace(wish, **changes)
+
+
+def a_gate(direction: Direction = Direction.ENTRY, **changes: Any) -> Gate:
+    gate = Gate(
+        lot=LOT,
+        lane="north-in" if direction is Direction.ENTRY else "south-out",
+        direction=direction,
+        token=257,
+        last_order=0,
+        passages=0,
+        open_seconds=5.0,
+    )
+    return replace(gate, **changes)
+
+
+def a_plate(text: str = "ABC1234") -> PlateSeen:
+    return PlateSeen(parse_plate(text), confidence=0.9, frame_to_decision_ms=120)
+
+
+def typed(digits: str) -> CodeTyped:
+    return CodeTyped(digits)
+
+
+def another_code(code: str) -> str:
+    """Return a well-formed code that is not `code`."""
+    digits = f"{(int(code[:8]) + 1) % 10**8:08}"
+    return digits + check_digit(digits)
