@@ -154,7 +154,7 @@ class LaneSettings(Table):
     )
     camera: str | None = Field(
         default=None,
-        description="URL of the lane's camera: http, https or rtsp; without it no plate is read",
+        description="http or https URL of the lane's camera, MJPEG; without it no plate is read",
         examples=["http://127.0.0.1:8081/stream.mjpg"],
     )
     open_seconds: float = Field(
@@ -169,10 +169,10 @@ class LaneSettings(Table):
     @field_validator("camera")
     @classmethod
     def _is_a_camera(cls, url: str | None) -> str | None:
-        schemes = ("http://", "https://", "rtsp://")
+        schemes = ("http://", "https://")
         if url is not None and not (url.startswith(schemes) and _has_host(url)):
             raise ValueError(
-                "is no camera; write an http, https or rtsp URL,"
+                "is no camera; write an http or https URL of an MJPEG stream,"
                 ' for example "http://127.0.0.1:8081/stream.mjpg"'
             )
         return url

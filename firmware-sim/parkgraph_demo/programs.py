@@ -75,10 +75,11 @@ class Program:
 
     async def kill(self) -> None:
         """End it as a power cut would: nothing of it runs any more when this returns."""
-        if self._process and self._process.returncode is None:
+        process, self._process = self._process, None
+        if process and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+                process.kill()
+            await process.wait()
 
 
 def free_port() -> int:

@@ -137,6 +137,8 @@ class Barrier:
         )
         if has_ended:
             self.memory.passages = (self.memory.passages + 1) & 0xFFFF_FFFF
+            if not self.shows_go:  # one order, one car; a newer order is for the next one
+                self.hold_seconds = 0.0
         if self.passage is Passage.COMMITTED:
             self.shows_go = False
 

@@ -78,12 +78,12 @@ def test_show_says_value_unit_and_source(
 def test_show_never_prints_a_secret(
     file: Path, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.write_text(file.read_text() + 'camera = "rtsp://guard:tomato@10.0.0.7/1"\n')
+    file.write_text(file.read_text() + 'camera = "http://guard:tomato@10.0.0.7/1"\n')
 
     run("show", file)
 
     out = capsys.readouterr().out
-    assert 'camera = "rtsp://…@10.0.0.7/1"' in out
+    assert 'camera = "http://…@10.0.0.7/1"' in out
     assert "tomato" not in out
     assert KEY not in out
 

@@ -115,7 +115,7 @@ MISTAKES = [
         '[lanes.south-out]\ncamera = "file:///etc"',
         19,
         "lanes.south-out.camera",
-        ("http, https or rtsp",),
+        ("http or https URL",),
     ),
     Mistake(
         "[lanes.south-out]",

@@ -86,10 +86,24 @@ def test_a_follower_bumper_to_bumper_does_not_disturb_the_count() -> None:
     run_until(world, first, Where.AT_BOOM)
     world.step(5.0)
 
-    order(world.lanes["in"], open_seconds=20.0)
+    world.set_fault("in", Fault.FIRE, is_on=True)
     run_until(world, second, Where.INSIDE)
 
     assert world.lanes["in"].barrier.memory.passages == 2
+
+
+def test_an_order_is_spent_by_one_car_and_the_boom_closes_behind_it() -> None:
+    world = a_world()
+    first = world.spawn(lane="in", painted_plate="AV1234")
+    tailgater = world.spawn(lane="in", painted_plate="BX5678", tailgates=True)
+    run_until(world, first, Where.AT_BOOM)
+
+    order(world.lanes["in"], open_seconds=60.0)
+    run_until(world, first, Where.INSIDE)
+    world.step(5.0)
+
+    assert world.lanes["in"].barrier.boom.is_closed
+    assert tailgater.where is Where.AT_BOOM
 
 
 def test_a_driver_waits_for_an_order_of_his_own() -> None:

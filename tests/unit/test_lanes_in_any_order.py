@@ -54,6 +54,7 @@ class AnyLane(RuleBasedStateMachine):
         self.open: set[str] = set()
         self.is_seen = False
         self.recorded = self.controller.passages
+        self.look(self.controller)
 
     @rule(gap=st.integers(2, 40), length=st.integers(36, 60))
     def a_car_comes(self, gap: int, length: int) -> None:

@@ -18,6 +18,7 @@ ORDER: Final = "order"
 _PAGE: Final = Template((files(__package__) / "page.html").read_text(encoding="utf-8"))
 _LOT: Final = Template((files(__package__) / "lot.html").read_text(encoding="utf-8"))
 
+_KINDS: Final = ("name", "link", "age", "figures", "notices", "events")
 _WORDS: Final = {LinkState.UP: "Online", LinkState.DOWN: "Offline", LinkState.UNKNOWN: "Unknown"}
 _SIGNS: Final = {LinkState.UP: "●", LinkState.DOWN: "✕", LinkState.UNKNOWN: "?"}
 _NO_BROKER: Final = (
@@ -32,9 +33,8 @@ def page(board: Board, revision: str) -> str:
     is_open = "open" if len(board.lots) <= MOST_LOTS_UNFOLDED else ""
     cards = [
         _LOT.substitute(
-            {kind: texts[f"{kind}:{lot.lot}"] for kind in ("link", "figures", "notices", "events")},
+            {kind: texts[f"{kind}:{lot.lot}"] for kind in _KINDS},
             lot=escape(lot.lot),
-            name=texts[f"name:{lot.lot}"],
             clock=_clock(lot, f"{lot.now:%H:%M:%S}"),
             open=is_open,
         )
@@ -62,6 +62,7 @@ def parts(board: Board) -> dict[str, str]:
             f"name:{lot.lot}": escape(lot.name),
             f"clock:{lot.lot}": _clock(lot, ""),
             f"link:{lot.lot}": _link(lot.link, board.now),
+            f"age:{lot.lot}": _age(lot),
             f"figures:{lot.lot}": _figures(lot),
             f"notices:{lot.lot}": _notices(lot),
             f"events:{lot.lot}": _events(lot.facts.events, lot.now.date()),
@@ -120,10 +121,11 @@ def _totals(board: Board) -> str:
     facts = [lot.facts for lot in board.lots]
     away = sum(len(lot.away) for lot in board.lots)
     dead = sum(fact.dead_letters for fact in facts)
+    spaces = sum(fact.spaces for fact in facts)
     return "".join(
         [
-            _figure("Lots online", _count(board, LinkState.UP), of=len(board.lots)),
-            _figure("Spaces free", sum(f.free for f in facts), of=sum(f.spaces for f in facts)),
+            _figure("Lots online", _count(board, LinkState.UP), more=f"of {len(board.lots):,}"),
+            _figure("Spaces free", sum(fact.free for fact in facts), more=f"of {spaces:,}"),
             _figure("Vehicles inside", sum(fact.inside for fact in facts)),
             _figure("Devices away", away, tone="notice" if away else ""),
             _figure("Dead letters", dead, tone="notice" if dead else ""),
@@ -131,10 +133,10 @@ def _totals(board: Board) -> str:
     )
 
 
-def _figure(label: str, value: int | None, *, of: int | None = None, tone: str = "") -> str:
-    shown = "?" if value is None else str(value)
-    whole = f" <small>of {of}</small>" if of is not None else ""
-    return f'<div class="{tone}"><dt>{label}</dt><dd>{shown}{whole}</dd></div>'
+def _figure(label: str, value: int | None, *, more: str = "", tone: str = "") -> str:
+    shown = "?" if value is None else f"{value:,}"
+    small = f" <small>{more}</small>" if more else ""
+    return f'<div class="{tone}"><dt>{label}</dt><dd>{shown}{small}</dd></div>'
 
 
 def _clock(lot: Lot, shown: str) -> str:
@@ -148,57 +150,49 @@ def _link(link: Link, now: datetime) -> str:
     lasts = f" {duration(now - link.since)}" if link.since else ""
     return (
         f'<p class="pill" data-link="{link.state}"><span aria-hidden="true">{_SIGNS[link.state]}'
-        f"</span> {_WORDS[link.state]}{lasts}</p><p>{_heard(link)}</p>"
+        f"</span> {_WORDS[link.state]}{lasts}</p>"
     )
 
 
-def _heard(link: Link) -> str:
-    if link.heard is None:
-        return "Never heard from."
-    if link.state is LinkState.UP:
-        return "Heard less than 10 s ago."
-    return f"Last heard {link.heard:%d %b %H:%M:%S} {escape(link.heard.tzname() or '')}."
+def _age(lot: Lot) -> str:
+    events, today = lot.facts.events, lot.now.date()
+    recorded = f"the last record, {_when(events[0].at, today)}" if events else "no record yet"
+    behind = f"; <b>{lot.rows_behind:,} rows behind</b>" if lot.rows_behind else ""
+    if lot.link.state is LinkState.UP:
+        return f"Heard within 10 s; as of {recorded}{behind}."
+    heard = f"Last heard {_when(lot.link.heard, today)}" if lot.link.heard else "Never heard from"
+    return f"{heard}; <b>as of</b> {recorded}{behind}."
 
 
 def _figures(lot: Lot) -> str:
     facts = lot.facts
     share = round(100 * facts.held / facts.spaces) if facts.spaces else 0
-    label = f"{facts.held} of {facts.spaces} spaces held"
+    is_full = facts.spaces > 0 and facts.free == 0
     squares = "".join(
-        f'<i class="{"held" if square.is_held else "free"}" title="{escape(square.space)}:'
-        f' {"held" if square.is_held else "free"}"></i>'
+        f'<i class="{word}" title="{escape(square.space)}: {word}"></i>'
         for square in facts.squares
+        for word in ["held" if square.is_held else "free"]
     )
-    full = '<strong class="full">Full</strong>' if facts.spaces and not facts.free else ""
     return (
-        f'<dl class="figures">{_figure("Free", facts.free)}{_figure("Held", facts.held)}'
+        f'<dl class="figures">{_figure("Free", facts.free, more="full" if is_full else "")}'
+        f"{_figure('Held', facts.held, more=f'of {facts.spaces:,}')}"
         f"{_figure('Inside', facts.inside)}{_figure('Sensed', lot.sensed)}</dl>"
-        f'<p class="held-of">{label}{full}</p>'
-        f'<svg class="bar" role="img" aria-label="{label}" viewBox="0 0 100 1"'
-        f' preserveAspectRatio="none"><rect class="free" width="100" height="1"/>'
-        f'<rect class="held" width="{share}" height="1"/></svg>'
+        f'<svg class="bar" role="img" aria-label="{facts.held} of {facts.spaces} spaces held"'
+        ' viewBox="0 0 100 1" preserveAspectRatio="none">'
+        f"{_stripe('free', 100)}{_stripe('held', share)}</svg>"
         f'<div class="squares" aria-hidden="true">{squares}</div>'
     )
+
+
+def _stripe(kind: str, percent: int) -> str:
+    return f'<rect class="{kind}" width="{percent}" height="1"/>'
 
 
 def _notices(lot: Lot) -> str:
     notices = [f"<b>{escape(away.what)} away:</b> {escape(away.why)}" for away in lot.away]
     if lot.facts.dead_letters:
         notices.append(f"<b>Dead letters: {lot.facts.dead_letters}.</b> Stored, but not applied.")
-    listed = "".join(f"<li>{notice}</li>" for notice in notices)
-    return f'<p class="as-of">{_as_of(lot)}</p><ul class="notices">{listed}</ul>'
-
-
-def _as_of(lot: Lot) -> str:
-    events = lot.facts.events
-    behind = f"; <b>{lot.rows_behind} rows behind</b>" if lot.rows_behind else ""
-    if not events:
-        return f"Nothing recorded yet{behind}."
-    at = events[0].at
-    last = f"{at:%d %b %H:%M:%S} {escape(at.tzname() or '')}"
-    if lot.link.state is LinkState.UP:
-        return f"Last record {last}{behind}."
-    return f"Figures as of the last record, {last}{behind}."
+    return "".join(f"<li>{notice}</li>" for notice in notices)
 
 
 def _events(events: tuple[Event, ...], today: date) -> str:

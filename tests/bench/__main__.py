@@ -1,0 +1,130 @@
+"""What it does a second, how fast, and in how much memory. All on this machine, on the loopback.
+
+Bookings: durable POST /api/v1/sessions at 1, 16 and 64 connections, the gateway beside a naive
+FastAPI application that commits each request, round by round. Memory: of the demo's programs, after
+20 s and one car. Reaction: from frame to decision to boom, as the demo reports it.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel
+
+from parkgraph_demo.programs import ProgramError
+from tests.bench import bookings, demonstration
+from tests.bench.bookings import LostError, Round, Summary
+from tests.bench.demonstration import Reaction
+from tests.bench.machine import IN_MEMORY, Resident, describe, file_system
+from tests.bench.progress import Progress
+from tests.bench.tables import show_bookings, show_memory, show_reaction
+
+SECTIONS: Final = ("bookings", "memory", "reaction")
+# Folders for what outlives a restart are on a disk; /tmp is in memory on many systems.
+ON_DISK: Final = Path("/var/tmp")
+
+
+class Results(BaseModel):
+    """All that was measured, as `--json` writes it."""
+
+    machine: str
+    rounds: list[Round] = []
+    bookings: list[Summary] = []
+    memory: list[Resident] = []
+    reaction: Reaction | None = None
+
+
+def main() -> int:
+    """Run the command line; return the exit status: 0 measured, 1 broken, 130 interrupted."""
+    arguments = _parse()
+    folder: Path = arguments.folder
+    results = Results(machine=describe(folder))
+    print(results.machine)
+    if file_system(folder) in IN_MEMORY:
+        print(f"{folder} is in memory, so a sync costs nothing: give --folder on a disk")
+    status = 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="parkgraph-bench-", dir=folder) as place:
+            asyncio.run(_measure(results, Path(place), arguments))
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted; what there is so far:\n")
+        status = 130
+    except (ProgramError, LostError) as error:
+        sys.stderr.write(f"bench: {error}\n")
+        status = 1
+    results.bookings = bookings.summaries(results.rounds)
+    _show(results)
+    if arguments.json:
+        text = results.model_dump_json(indent=2) + "\n"
+        arguments.json.write_text(text, encoding="utf-8")
+    return status
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each round (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each server (default 3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
+    parser.add_argument("--only", choices=SECTIONS, help="measure this alone")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="of the demo, for the reaction")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=ON_DISK if ON_DISK.is_dir() else Path(tempfile.gettempdir()),
+        help="where databases are made and removed (default %(default)s)",
+    )
+    return parser.parse_args()
+
+
+async def _measure(results: Results, folder: Path, arguments: argparse.Namespace) -> None:
+    """Fill in `results`, so that what was measured is there whenever it ends."""
+    wanted = {arguments.only} if arguments.only else set(SECTIONS)
+    progress = Progress(_plan(wanted, arguments))
+    if "bookings" in wanted:
+        measured = bookings.rounds(
+            folder, progress, count=arguments.rounds, seconds=arguments.seconds
+        )
+        async for one in measured:
+            results.rounds.append(one)
+    if "memory" in wanted:
+        progress.step("memory of the demo's programs")
+        place = folder / "memory"
+        place.mkdir()
+        results.memory = await demonstration.memory(place)
+    if "reaction" in wanted and arguments.report:
+        results.reaction = demonstration.reported(arguments.report)
+    elif "reaction" in wanted:
+        progress.step("the demo's story, for the times of plates and barriers")
+        results.reaction = await demonstration.tell_story(folder)
+
+
+def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
+    plan: list[float] = []
+    if "bookings" in wanted:
+        count = 2 * len(bookings.CONNECTIONS) * arguments.rounds
+        plan += [bookings.round_seconds(arguments.seconds)] * count
+    if "memory" in wanted:
+        plan.append(demonstration.LOOK_AFTER_SECONDS)
+    if "reaction" in wanted and not arguments.report:
+        plan.append(demonstration.STORY_SECONDS)
+    return plan
+
+
+def _show(results: Results) -> None:
+    if results.bookings:
+        print("\n".join(["", *show_bookings(results.bookings)]))
+    if results.memory:
+        print("\n".join(["", *show_memory(results.memory)]))
+    if results.reaction:
+        print("\n".join(["", *show_reaction(results.reaction)]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Figures as text for a terminal of 100 columns."""
+
+from collections.abc import Sequence
+
+from tests.bench.bookings import NAIVE, Summary
+from tests.bench.demonstration import Reaction
+from tests.bench.machine import Resident
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return lines with the first column to the left and the others to the right."""
+    widths = [max(len(row[at]) for row in [columns, *rows]) for at in range(len(columns))]
+    lines = []
+    for first, *others in [columns, *rows]:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return lines
+
+
+def show_bookings(found: Sequence[Summary]) -> list[str]:
+    """Return the bookings as a table, and under it every answer that was no 201."""
+    columns = (
+        "durable bookings", "conn.", "201s/s", "lowest-highest", "p50 ms", "p99 ms", "to naive",
+        "commits each", "201s/CPU s",
+    )  # fmt: skip
+    lines = table(columns, [_booking_row(one) for one in found])
+    lines.append("Each acknowledged session was found in the database. Barriers: closed ports.")
+    lines.extend(
+        f"{one.server} at {one.connections}: {count} times {status}"
+        for one in found
+        for status, count in one.refused.items()
+    )
+    return lines
+
+
+def _booking_row(one: Summary) -> tuple[str, ...]:
+    is_reference = one.server == NAIVE.name or one.to_naive is None
+    return (
+        one.server, str(one.connections), f"{one.per_second:.0f}",
+        f"{one.lowest:.0f}-{one.highest:.0f}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
+        "" if is_reference else f"{one.to_naive:.1f} x", f"{one.commits_each:.3f}",
+        f"{one.per_cpu_second:.0f}",
+    )  # fmt: skip
+
+
+def show_memory(found: Sequence[Resident]) -> list[str]:
+    """Return the memory of each process as a table."""
+    rows = [(one.name, f"{one.now_mib:.0f}", f"{one.peak_mib:.0f}") for one in found]
+    return table(("resident memory, MiB", "now", "peak"), rows)
+
+
+def show_reaction(reaction: Reaction) -> list[str]:
+    """Return the times of plates and barriers as a table."""
+    spreads = {
+        "frame to decision": reaction.frame_to_decision_ms,
+        "decision to boom": reaction.decision_to_boom_ms,
+    }
+    rows = [(name, f"{one.p50:.0f}", f"{one.p95:.0f}") for name, one in spreads.items()]
+    return table(("reaction, ms", "p50", "p95"), rows)

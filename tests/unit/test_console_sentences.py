@@ -1,0 +1,182 @@
+"""Every record is told to an operator as a sentence of who did what."""
+
+from datetime import UTC, datetime
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from parkgraph.model.records import (
+    AdmissionGranted,
+    AdmissionLapsed,
+    AnyRecord,
+    Crossed,
+    CrossedUnadmitted,
+    Direction,
+    LaneDescription,
+    LotDescribed,
+    Means,
+    NoShowDeclared,
+    Personal,
+    PresentationRefused,
+    Reason,
+    SessionEnded,
+    SessionReserved,
+    SpaceClass,
+    SpaceDescription,
+    VendFinished,
+    VendOrdered,
+    VendOutcome,
+)
+from parkgraph_cloud.console.sentences import Stay, sentence, wants_attention
+
+LOS_ANGELES = ZoneInfo("America/Los_Angeles")
+NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
+STAY = Stay(plate="AV-1234", vin=None, space="S-03", currency="USD")
+
+SENTENCES: list[tuple[AnyRecord, str]] = [
+    (
+        LotDescribed(
+            name="Elm Street",
+            time_zone="America/Los_Angeles",
+            currency="USD",
+            spaces=(SpaceDescription(space="S-01", space_class=SpaceClass.STANDARD),) * 2,
+            lanes=(LaneDescription(lane="north-in", direction=Direction.ENTRY),) * 3,
+        ),
+        "lot described: 2 spaces, 3 lanes",
+    ),
+    (
+        SessionReserved(
+            session="ses_1",
+            fleet=None,
+            autonomous=True,
+            space="S-03",
+            entry_lane="north-in",
+            currency="USD",
+            rate_minor_per_hour=350,
+            estimated_minor=700,
+            hold_until=NOON,
+        ),
+        "S-03 reserved for AV-1234 until 12:00:00",
+    ),
+    (
+        AdmissionGranted(
+            admission="adm_1",
+            session="ses_1",
+            lane="north-in",
+            direction=Direction.ENTRY,
+            presence="p",
+            means=Means.PLATE,
+            passages_before=0,
+            confidence=0.971,
+        ),
+        "AV-1234 admitted at north-in by plate (0.97)",
+    ),
+    (
+        VendOrdered(
+            order=12, token=1, admission="adm_1", lane="north-in", open_seconds=8, before=NOON
+        ),
+        "order 12: north-in to open for 8 s",
+    ),
+    (
+        VendFinished(
+            order=12, lane="north-in", outcome=VendOutcome.OPENED, decision_to_boom_ms=210
+        ),
+        "order 12: boom moved after 210 ms",
+    ),
+    (
+        VendFinished(order=12, lane="north-in", outcome=VendOutcome.TOO_LATE),
+        "order 12: too late, not carried out",
+    ),
+    (
+        Crossed(admission="adm_1", session="ses_1", lane="north-in", direction=Direction.ENTRY),
+        "AV-1234 crossed north-in → parked in S-03",
+    ),
+    (
+        Crossed(
+            admission="adm_1",
+            session="ses_1",
+            lane="south-out",
+            direction=Direction.EXIT,
+            amount_minor=350,
+        ),
+        "AV-1234 crossed south-out → left, 3.50 USD",
+    ),
+    (
+        AdmissionLapsed(admission="adm_1", session="ses_1", lane="north-in", why="backed_out"),
+        "AV-1234 backed out of north-in",
+    ),
+    (
+        CrossedUnadmitted(lane="south-out", direction=Direction.EXIT, vehicles=2),
+        "2 vehicles crossed south-out without an admission",
+    ),
+    (
+        PresentationRefused(
+            lane="north-in",
+            presence="p",
+            means=Means.CODE,
+            reason=Reason.WRONG_CODE,
+            locked_until=NOON,
+        ),
+        "refused at north-in by code: wrong code; keypad locked until 12:00:00",
+    ),
+    (SessionEnded(session="ses_1", amount_minor=350), "stay of AV-1234 ended: 3.50 USD"),
+    (NoShowDeclared(session="ses_1"), "AV-1234 did not come; S-03 is free again"),
+]
+
+
+@pytest.mark.parametrize(("record", "expected"), SENTENCES)
+def test_a_record_is_told_as_a_sentence(record: AnyRecord, expected: str) -> None:
+    told = sentence(record, STAY, LOS_ANGELES)
+
+    assert told == expected
+
+
+def test_no_type_of_record_is_without_a_sentence() -> None:
+    told = {type(record) for record, _ in SENTENCES}
+
+    assert told == set(get_args(AnyRecord))
+
+
+def test_an_exit_that_opens_for_whoever_stands_there_names_nobody() -> None:
+    record = AdmissionGranted(
+        admission="adm_1",
+        session=None,
+        lane="south-out",
+        direction=Direction.EXIT,
+        presence="p",
+        means=Means.PRESENCE,
+        passages_before=0,
+    )
+
+    told = sentence(record, Stay(), LOS_ANGELES)
+
+    assert told == "an unknown vehicle let out at south-out by presence"
+
+
+def test_a_gate_code_is_never_told() -> None:
+    reserved = SENTENCES[1][0].model_copy(
+        update={"personal": Personal(plate="AV-1234", gate_code="135792468")}
+    )
+
+    told = sentence(reserved, Stay(), LOS_ANGELES)
+
+    assert "AV-1234" in told
+    assert "135792468" not in told
+
+
+def test_an_amount_without_a_known_currency_is_told_in_minor_units() -> None:
+    told = sentence(SessionEnded(session="ses_1", amount_minor=350), Stay(), LOS_ANGELES)
+
+    assert told == "stay of session ses_1 ended: 350 minor units"
+
+
+@pytest.mark.parametrize("outcome", [VendOutcome.REFUSED, VendOutcome.FAILED, VendOutcome.TOO_LATE])
+def test_an_order_that_did_not_move_the_boom_wants_attention(outcome: VendOutcome) -> None:
+    assert wants_attention(VendFinished(order=1, lane="north-in", outcome=outcome))
+
+
+def test_an_order_that_moved_the_boom_wants_none() -> None:
+    opened = VendFinished(order=1, lane="north-in", outcome=VendOutcome.OPENED)
+
+    assert not wants_attention(opened)
