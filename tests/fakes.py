@@ -5,14 +5,23 @@ import contextlib
 import random
 import selectors
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from parkgraph.journal.chain import Row
-from parkgraph.journal.ledger import MIGRATIONS, SQL, Command, JournalLedger, read_head
+from parkgraph.journal.ledger import (
+    MIGRATIONS,
+    SQL,
+    Command,
+    Decision,
+    JournalLedger,
+    Moment,
+    read_head,
+)
+from parkgraph.model.records import AnyRecord
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import RefusedError, UnavailableError
 from parkgraph.runtime.sqlite import Reader, connect, migrate, open_reader
@@ -144,6 +153,17 @@ class OpenLedger:
         """Return the first column of the first row of `query`."""
         with contextlib.closing(sqlite3.connect(self.path)) as connection:
             return connection.execute(query, parameters).fetchone()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A command that records what it is given, whether or not a rule would."""
+
+    records: Sequence[AnyRecord]
+    actor: str = "system"
+
+    def decide(self, facts: sqlite3.Connection, moment: Moment) -> Decision[None]:
+        return Decision(None, self.records)
 
 
 def randomness(seed: int = 0) -> random.Random:

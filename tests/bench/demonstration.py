@@ -57,14 +57,13 @@ async def _let_in(stack: Stack) -> None:
     await stack.side_door.tell("/cars", plate=PLATE, lane=ENTRY, style="us")
     try:
         async with asyncio.timeout(COMES_WITHIN_SECONDS):
-            while not await _is_inside(stack, booked.id):
+            while True:
+                session = await stack.lot.session(booked.id)
+                if session.state is SessionState.PARKED:
+                    return
                 await asyncio.sleep(0.2)
     except TimeoutError as error:
         raise ProgramError(f"the car did not get in within {COMES_WITHIN_SECONDS:.0f} s") from error
-
-
-async def _is_inside(stack: Stack, session: str) -> bool:
-    return (await stack.lot.session(session)).state is SessionState.PARKED
 
 
 def reported(report: Path) -> Reaction:

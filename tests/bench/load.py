@@ -1,7 +1,7 @@
 """The load generator: a process of its own that books spaces as fast as it is answered.
 
-`python -m tests.bench.load --port 8080 --key pk_live_… --connections 64 --seconds 3` prints a `Load`
-in JSON. Only a 201 counts as acknowledged.
+`python -m tests.bench.load --port 8080 --key pk_live_… --connections 64 --seconds 3` prints a
+`Load` in JSON. Only a 201 counts as acknowledged.
 """
 
 import argparse

@@ -28,6 +28,7 @@ async def output_of(command: Sequence[str], *, log: Path, within_seconds: float)
             process.kill()
             await process.wait()
     if process.returncode:
-        end = output.decode()[-500:] + log.read_text(encoding="utf-8")[-500:]
-        raise ProgramError(f"{command[2]} ended with {process.returncode}: {end}")
+        raise ProgramError(
+            f"{command[2]} ended with {process.returncode}: {output.decode()[-500:]} (log: {log})"
+        )
     return output.decode()

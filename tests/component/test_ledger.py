@@ -13,9 +13,16 @@ from hypothesis import strategies as st
 
 from parkgraph.journal.apply import FactsConflictError, apply
 from parkgraph.journal.chain import GENESIS, Head, Row, first_fault
+from parkgraph.journal.facts import find_session
 from parkgraph.journal.ledger import NoLedger
 from parkgraph.model.errors import CallRefusedError, ErrorCode
-from parkgraph.model.records import Direction, SpaceClass, VendOutcome, parse_record
+from parkgraph.model.records import (
+    Direction,
+    SessionReserved,
+    SpaceClass,
+    VendOutcome,
+    parse_record,
+)
 from parkgraph.model.sessions import Session
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.rules.lanes import Effect, Finding
@@ -33,6 +40,7 @@ from tests.builders import (
     LOT,
     NOON,
     a_booking,
+    a_crossing,
     a_gate,
     a_grant,
     a_lot,
@@ -42,7 +50,7 @@ from tests.builders import (
     another_code,
     typed,
 )
-from tests.fakes import FakeClock, OpenLedger, a_database, facts_of, open_ledger
+from tests.fakes import FakeClock, OpenLedger, Recording, a_database, facts_of, open_ledger
 
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 SPACES = tuple(f"S-{number:02}" for number in range(10))
@@ -77,6 +85,7 @@ async def a_day(ledger: OpenLedger, clock: FakeClock) -> None:
     clock.advance(600)
     await ledger.submit(Present(a_gate(), "pres_2", typed(another_code(sessions[2].gate_code))))
     await ledger.submit(Present(a_gate(), "pres_2", typed(sessions[2].gate_code)))
+    await ledger.submit(Present(a_gate(), "pres_2", typed("000000000")))
     await ledger.submit(OrderVend(a_gate(), "adm_unknown"))
     await ledger.submit(End(LOT, "key:1", sessions[0].session))
     clock.advance(60)
@@ -262,8 +271,7 @@ async def test_what_cannot_be_applied_is_not_recorded_either(tmp_path: Path) -> 
         before = ledger.rows()
 
         with pytest.raises(FactsConflictError, match="sess_unknown is not known"):
-            finding = Finding(Effect.CROSSED, an_admission(session="sess_unknown"))
-            await ledger.submit(RecordFindings(a_gate(), [finding]))
+            await ledger.submit(Recording([a_lot(), a_crossing("sess_unknown")]))
 
         assert ledger.rows() == before
 
@@ -312,7 +320,7 @@ async def test_of_fifty_calls_for_one_vehicle_exactly_one_gets_a_space(tmp_path:
     ids=["space", "plate", "code", "vin"],
 )
 def test_the_schema_of_a_lot_knows_no_second_open_stay(
-    tmp_path: Path, second: a_reservation.__class__  # type: ignore[name-defined]
+    tmp_path: Path, second: SessionReserved
 ) -> None:
     with contextlib.closing(a_database(tmp_path / "ledger.db")) as connection:
         apply(LOT, NOON.isoformat(), a_lot(), connection)
@@ -391,13 +399,7 @@ async def test_what_is_answered_is_what_is_kept(tmp_path: Path) -> None:
 
         answered = await ledger.submit(a_booking(vin="1HGCM826X4A004352"))
 
-        assert answered == await kept(ledger, answered.session)
-
-
-async def kept(ledger: OpenLedger, session: str) -> Session | None:
-    from parkgraph.journal.facts import find_session
-
-    return await find_session(ledger.reader, session)
+        assert answered == await find_session(ledger.reader, answered.session)
 
 
 async def test_without_a_ledger_every_command_is_refused_with_the_reason() -> None:

@@ -25,7 +25,7 @@ from parkgraph.model.records import (
     VendOrdered,
     VendOutcome,
 )
-from parkgraph.model.sessions import Session
+from parkgraph.model.sessions import TRANSITIONS, Session
 from parkgraph_edge.rules.lanes import Effect, Finding
 from parkgraph_edge.rules.presentations import lock_after, match_code, match_plate
 from parkgraph_edge.store.facts import LotFacts
@@ -230,20 +230,26 @@ class RecordFindings:
             return CrossedUnadmitted(
                 lane=self.gate.lane, direction=self.gate.direction, vehicles=finding.vehicles
             )
+        session = self._still_moving(admission.session, facts)
         if finding.effect is Effect.CROSSED:
             return Crossed(
                 admission=admission.admission,
-                session=admission.session,
+                session=session,
                 lane=self.gate.lane,
                 direction=self.gate.direction,
-                amount_minor=self._price(admission.session, facts, now),
+                amount_minor=self._price(session, facts, now),
             )
         return AdmissionLapsed(
             admission=admission.admission,
-            session=admission.session,
+            session=session,
             lane=self.gate.lane,
             why="backed_out" if finding.effect is Effect.BACKED_OUT else "timed_out",
         )
+
+    def _still_moving(self, session: str | None, facts: LotFacts) -> str | None:
+        """Return `session`, or None where another exit that let the same stay out was first."""
+        stay = facts.session(session) if session else None
+        return stay.session if stay and (stay.state, Crossed) in TRANSITIONS else None
 
     def _price(self, session: str | None, facts: LotFacts, now: datetime) -> int | None:
         if session is None or self.gate.direction is Direction.ENTRY:

@@ -84,7 +84,10 @@ class JournalLedger:
         """See `Ledger.submit`."""
 
         def decide(connection: sqlite3.Connection) -> Outcome:
-            moment = Moment(self._clock.now(), self._random)
+            now = self._clock.now()
+            # The journal keeps milliseconds; what is answered has to be what is kept.
+            at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+            moment = Moment(at, self._random)
             decision = command.decide(connection, moment)
             if decision.records:
                 self._record(connection, decision.records, command.actor, moment)

@@ -134,7 +134,8 @@ class Uplink:
                 self._sent = Head(epoch=batch.epoch, seq=batch.rows[-1].seq, hash=batch.rows[-1].hash)
                 continue
             try:
-                await asyncio.wait_for(self._heard.wait(), POLL_SECONDS)
+                async with asyncio.timeout(POLL_SECONDS):
+                    await self._heard.wait()
                 self._heard.clear()
                 heard_at, patience = loop.time(), FIRST_RESEND_SECONDS
             except TimeoutError:
