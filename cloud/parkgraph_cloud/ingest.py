@@ -1,4 +1,4 @@
-"""Takes in what lots send. What is acknowledged is committed; what comes twice has its effect once."""
+"""Takes in what lots send: committed before it is acknowledged, and in effect once."""
 
 import sqlite3
 from typing import Final
@@ -59,7 +59,8 @@ class Ingest:
         lot = lot_of(message.topic)
         try:
             if message.topic == topic(lot, "state"):
-                await self._store_state(lot, LotState.model_validate_json(message.payload))
+                state = LotState.model_validate_json(message.payload)
+                await self._store_state(lot, state, is_retained=message.is_retained)
             else:
                 answer = await self._store_batch(lot, Batch.model_validate_json(message.payload))
                 payload = answer.model_dump_json().encode()
@@ -78,14 +79,29 @@ class Ingest:
             log.warning("batch_not_taken", lot=lot, reason=answer.fault)
         return answer
 
-    async def _store_state(self, lot: str, state: LotState) -> None:
-        parameters = {
-            "lot": lot,
-            "body": state.model_dump_json(),
-            "received_at": self._clock.now().isoformat(),
-        }
+    async def _store_state(self, lot: str, state: LotState, *, is_retained: bool) -> None:
+        now = self._clock.now().isoformat()
 
         def store(connection: sqlite3.Connection) -> None:
-            connection.execute(_SQL["put_state"], parameters)
+            row = connection.execute(_SQL["state"], {"lot": lot}).fetchone()
+            before = LotState.model_validate_json(row["body"]) if row else None
+            after = newest(before, state, is_retained=is_retained)
+            if after:
+                heard = state.at if is_retained and state.at else now
+                parameters = {"lot": lot, "body": after.model_dump_json(), "received_at": heard}
+                connection.execute(_SQL["put_state"], parameters)
 
         await self._writer.submit(store)
+
+
+def newest(before: LotState | None, told: LotState, *, is_retained: bool) -> LotState | None:
+    """Return a lot's state after `told`, or None where that tells nothing new.
+
+    A will knows only that the lot is gone, so the rest stays as it was last told. What the broker
+    had retained is older than anything that was heard since.
+    """
+    if before is None:
+        return told
+    if told.link == "down":
+        return before.model_copy(update={"link": "down"}) if before.link == "up" else None
+    return None if is_retained else told

@@ -57,11 +57,13 @@ async def run(settings: EdgeSettings) -> None:
     async with _ledger(settings, clock) as (ledger, writer, reader):
         sensors = _occupancy(settings)
         vision = Vision({n: lane.camera for n, lane in settings.lanes.items() if lane.camera})
-        lanes = [
-            _lane(settings, name, vision, ledger, clock) for name in settings.lanes
-        ]
+        lanes = [_lane(settings, name, vision, ledger, clock) for name in settings.lanes]
         front = LotFront(
-            _offer(settings, has_ledger=writer is not None), ledger, reader, occupied=sensors.occupied, clock=clock
+            _offer(settings, has_ledger=writer is not None),
+            ledger,
+            reader,
+            occupied=sensors.occupied,
+            clock=clock,
         )
         door = FrontDoor(
             key=ApiKey(settings.api.read_key().get_secret_value(), fleet=settings.api.fleet_id),

@@ -27,29 +27,27 @@ def main() -> int:
         "--folder", type=Path, default=Path(".demo"), help="where it writes (default .demo)"
     )
     arguments = parser.parse_args()
+    folder: Path = arguments.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    log, work = folder / "demo.log", folder / "run"
+    log.write_bytes(b"")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    print(f"Starting broker, cloud, firmware-sim and edge; their logs: {_short(log)}", flush=True)
     try:
-        return asyncio.run(_demo(arguments))
+        return asyncio.run(_demo(work, log, arguments))
     except KeyboardInterrupt:
         return 0
     except (StoryError, ProgramError) as error:
         sys.stderr.write(f"parkgraph-demo: {error}\n")
         return 1
-
-
-async def _demo(arguments: argparse.Namespace) -> int:
-    folder: Path = arguments.folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "demo.log"
-    log.write_bytes(b"")
-    work = folder / "run"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    print(f"Starting broker, cloud, firmware-sim and edge; their logs: {_short(log)}")
-    try:
-        async with running(work, log, seed=arguments.seed) as stack:
-            return await _tell(stack, arguments)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+async def _demo(work: Path, log: Path, arguments: argparse.Namespace) -> int:
+    async with running(work, log, seed=arguments.seed) as stack:
+        return await _tell(stack, arguments)
 
 
 async def _tell(stack: Stack, arguments: argparse.Namespace) -> int:
@@ -65,7 +63,7 @@ async def _tell(stack: Stack, arguments: argparse.Namespace) -> int:
     if arguments.report:
         arguments.report.write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
     if not arguments.once:
-        print(f"\nLook around: {stack.cloud_url}/  Ctrl-C ends everything.")
+        narrator.plain(f"\nLook around: {stack.cloud_url}/  Ctrl-C ends everything.")
         await asyncio.Event().wait()
     return 0 if report.lost == report.duplicated == 0 else 1
 

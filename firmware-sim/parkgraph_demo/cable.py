@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Self
 
 _CHUNK_BYTES = 65536
 
@@ -17,7 +18,7 @@ class Cable:
         self.port = 0
         self.is_cut = False
 
-    async def __aenter__(self) -> "Cable":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -32,7 +32,9 @@ _GREEN, _RED, _DIM, _BOLD, _OFF = "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[1m", 
 class Narrator:
     """Prints lines of at most 100 columns; plain when the output is no terminal."""
 
-    def __init__(self, zone: ZoneInfo, *, is_cut: Callable[[], bool], out: TextIO = sys.stdout) -> None:
+    def __init__(
+        self, zone: ZoneInfo, *, is_cut: Callable[[], bool], out: TextIO = sys.stdout
+    ) -> None:
         """Print to `out`, in the time of `zone`."""
         self._zone = zone
         self._is_cut = is_cut
@@ -73,7 +75,7 @@ class Narrator:
         self._out.flush()
 
 
-def describe(record: AnyRecord, currency: str) -> str | None:  # noqa: C901, PLR0911 (one case a record)
+def describe(record: AnyRecord, currency: str) -> str | None:  # noqa: C901, PLR0911, PLR0912 (one case a record)
     """Say in words what `record` records; None where people need not hear of it."""
     match record:
         case SessionReserved():

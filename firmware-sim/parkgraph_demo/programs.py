@@ -15,7 +15,7 @@ _PR_SET_PDEATHSIG: Final = 1  # source: prctl(2)
 
 
 class ProgramError(Exception):
-    """A program did not come up, or ended by itself; the message says which and where its log is."""
+    """A program did not come up or ended by itself; says which and where its log is."""
 
 
 class Program:

@@ -106,7 +106,7 @@ async def _row(stack: Stack, visit: Visit) -> tuple[str, ...]:
 
 
 def _spread(values: Sequence[int]) -> Spread:
-    if len(values) < 2:  # noqa: PLR2004 (one value has no spread)
+    if len(values) < 2:
         only = float(values[0]) if values else 0.0
         return Spread(p50=only, p95=only)
     return Spread(

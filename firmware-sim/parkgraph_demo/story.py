@@ -266,9 +266,8 @@ async def completed_in_cloud(stack: Stack, visits: list[Visit]) -> dict[str, int
     """Return how often the cloud's API lists each booking as completed."""
     listed: list[str] = []
     for fleet in {visit.fleet for visit in visits}:
-        for session in await stack.cloud.sessions(fleet):
-            if session.state is SessionState.COMPLETED:
-                listed.append(session.id)
+        sessions = await stack.cloud.sessions(fleet)
+        listed.extend(s.id for s in sessions if s.state is SessionState.COMPLETED)
     return {visit.session.id: listed.count(visit.session.id) for visit in visits}
 
 

@@ -245,7 +245,7 @@ async def wish(ledger: OpenLedger, clock: FakeClock, what: str, car: int) -> Non
 
 
 @given(wishes=WISHES)
-@settings(max_examples=40)
+@settings(max_examples=25)
 async def test_after_any_day_the_facts_follow_from_the_journal_and_no_space_is_held_twice(
     tmp_path_factory: pytest.TempPathFactory, wishes: list[tuple[str, int]]
 ) -> None:

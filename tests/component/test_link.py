@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from parkgraph.journal.chain import GENESIS, Head, Row
+from parkgraph.journal.chain import GENESIS, Head, Row, hash_row
 from parkgraph.journal.ledger import MIGRATIONS, chained, Moment
 from parkgraph.journal.link import (
     Acknowledgement,
@@ -178,7 +178,6 @@ def test_a_new_epoch_begins_at_its_first_row(copy: Copy) -> None:
 
 
 UNKNOWN = NoShowDeclared(session="sess_unknown")
-UNREADABLE = NoShowDeclared.model_construct(type="later_kind", session="sess_1")
 
 
 @pytest.mark.parametrize(
@@ -202,19 +201,12 @@ def test_a_row_that_cannot_be_applied_is_stored_set_aside_and_holds_nothing_up(
 
 def test_a_row_of_a_kind_that_is_not_known_yet_is_stored_and_set_aside(copy: Copy) -> None:
     odd = rows_of(a_lot())[0].model_copy(update={"body": '{"type":"later_kind"}'})
-    head = Head(epoch=EPOCH, seq=0, hash=GENESIS)
-    odd = odd.model_copy(update={"hash": _hash(head, odd)})
+    odd = odd.model_copy(update={"hash": hash_row(LOT, EPOCH, odd, previous=GENESIS)})
 
     answer = copy.take(a_batch(odd))
 
     assert answer == Acknowledgement(head=head_of(odd))
     assert copy.dead_letters() == [1]
-
-
-def _hash(head: Head, row: Row) -> str:
-    from parkgraph.journal.chain import hash_row
-
-    return hash_row(LOT, head.epoch, row, previous=head.hash)
 
 
 def test_a_row_whose_personal_part_was_erased_is_taken(copy: Copy) -> None:
@@ -377,20 +369,41 @@ async def test_whatever_the_broker_does_in_the_end_both_journals_are_equal(
         assert copy.dead_letters() == []
 
 
+@dataclass
+class Forgetful(Net):
+    """Loses every acknowledgement but that of the last row there is."""
+
+    last_seq: int = 0
+
+    def distort(self, messages: list[bytes]) -> list[bytes]:
+        return [m for m in messages if b'"rows"' in m or b'"seq":%d,' % self.last_seq in m]
+
+
 @pytest.mark.hurried
 async def test_lost_acknowledgements_never_bring_the_link_to_a_stand(
     tmp_path: Path, copy: Copy
 ) -> None:
-    class Forgetful(Net):
-        """Loses each acknowledgement but the last of a few: the next one covers them all."""
-
-        def distort(self, messages: list[bytes]) -> list[bytes]:
-            return messages if b'"rows"' in messages[0] else messages[-1:]
-
-    async with open_ledger(tmp_path) as ledger, linked(ledger, Forgetful(copy)):
-        for _ in range(20):
-            await described(ledger, 300)
+    net = Forgetful(copy)
+    async with open_ledger(tmp_path) as ledger, linked(ledger, net):
+        for _ in range(6):
+            net.last_seq += 300
+            await ledger.submit(Recording([a_lot()] * 300))
             await copied(ledger, copy)
+
+
+@pytest.mark.hurried
+async def test_a_connection_that_is_lost_right_after_an_acknowledgement_is_given_up(
+    tmp_path: Path, copy: Copy
+) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        for number in range(1, 6):
+            async with linked(ledger, Net(copy)) as channel:
+                await described(ledger, 1)
+                await copied(ledger, copy)
+                known = head_of(ledger.rows()[-1], acknowledged_epoch(ledger))
+                channel.say(Acknowledgement(head=known).model_dump_json().encode())
+
+            assert acknowledged(ledger) == number
 
 
 @pytest.mark.hurried

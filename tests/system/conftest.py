@@ -22,7 +22,7 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     """Wait for `condition`, but not for ever."""
     try:
         async with asyncio.timeout(EACH_STEP_SECONDS):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110 (the programs signal nothing)
                 await asyncio.sleep(0.05)
     except TimeoutError:
         pytest.fail(f"in vain: {what}")

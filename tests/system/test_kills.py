@@ -4,6 +4,7 @@ import pytest
 
 from parkgraph.journal.chain import Head, first_fault
 from parkgraph.model.records import AdmissionGranted, VendOrdered, parse_record
+from parkgraph.runtime.sqlite import open_reader
 from parkgraph_demo.journals import every_row
 from parkgraph_demo.stack import LOT, Stack
 from tests.system.conftest import book, until_car, until_lane, until_state
@@ -75,8 +76,6 @@ async def test_the_journal_of_a_killed_edge_is_whole(stack: Stack) -> None:
 
 
 async def _head(stack: Stack) -> Head:
-    from parkgraph.runtime.sqlite import open_reader
-
     async with open_reader(stack.edge_ledger) as reader:
         row = await reader.one("SELECT epoch, seq, hash FROM cursors WHERE name = 'head'", {})
     assert row is not None

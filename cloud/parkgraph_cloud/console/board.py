@@ -155,8 +155,8 @@ def _lot(row: Mapping[str, Any], facts: Facts, *, now: datetime, is_connected: b
     heard = (
         datetime.fromisoformat(row["received_at"]).astimezone(zone) if row["received_at"] else None
     )
-    # The will that tells that a lot is gone knows nothing else of it.
-    told = state if state and state.link == "up" else None
+    # A will that came before anything else knows nothing of the lot.
+    told = state if state and (state.link == "up" or state.at) else None
     return Lot(
         lot=row["lot"],
         name=row["name"] or row["lot"],

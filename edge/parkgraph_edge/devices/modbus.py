@@ -37,7 +37,9 @@ class ModbusLink:
                 return await request(await self._connected())
         except (TimeoutError, ModbusException, OSError) as error:
             self.abort()
-            raise UnavailableError(f"{self._host}:{self._port}: {str(error) or 'no answer'}") from error
+            raise UnavailableError(
+                f"{self._host}:{self._port}: {str(error) or 'no answer'}"
+            ) from error
         except asyncio.CancelledError:
             self.abort()
             raise

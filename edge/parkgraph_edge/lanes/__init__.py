@@ -1,1 +1,1 @@
-"""The shell of the lanes: one task each, which looks, submits, and carries out what was committed."""
+"""The shell of the lanes: one task each looks, submits and carries out what was committed."""

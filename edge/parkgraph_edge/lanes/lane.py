@@ -183,7 +183,7 @@ class LaneLoop:
             self._record_at = now + RECORD_AGAIN_SECONDS
 
     async def _first_look(self, barrier: BarrierState) -> Lane:
-        """Take the lane: a fencing token above every other, and the admission that was left open."""
+        """Take the lane: a token above every other, and the admission that was left open."""
         self._token = (barrier.token // GATEWAYS + 1) * GATEWAYS + THIS_GATEWAY
         self._keypad_entries = barrier.keypad_entries
         now = self._clock.boot_seconds()
@@ -192,7 +192,7 @@ class LaneLoop:
                 FindOpenAdmission(self._configuration.lot, self.name, now), urgent=True
             )
         except UnavailableError as error:
-            log.error("lane_without_ledger", lane=self.name, reason=str(error))
+            log.error("lane_without_ledger", lane=self.name, reason=str(error))  # noqa: TRY400
             return Lane()
         if found is None:
             return Lane()
@@ -289,7 +289,7 @@ class LaneLoop:
         return None
 
     async def _watch_boom(self, barrier: BarrierState, now: float) -> None:
-        """Record that the boom has moved, or that it has not: what was sent is not what happened."""
+        """Record whether the boom has moved: what was sent is not what happened."""
         vending = self._vending
         if vending is None:
             return

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class BarrierState:
     """One look at a barrier controller.
 
-    `is_armed` and `is_occupied` are the arming and the closing loop. `angle_degrees` is 0 when closed.
-    `passages` counts vehicles that went all the way through since the controller was made; `token` and
-    `last_order` are the newest fencing token and order id that it accepted.
+    `is_armed` and `is_occupied` are the arming and the closing loop. `angle_degrees` is 0 when
+    closed. `passages` counts vehicles that went all the way through since the controller was made;
+    `token` and `last_order` are the newest fencing token and order id that it accepted.
     """
 
     is_armed: bool

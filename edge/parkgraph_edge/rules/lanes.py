@@ -150,9 +150,7 @@ def may_leave_unknown(lane: Lane, *, now: float) -> bool:
     )
 
 
-def _events(
-    lane: Lane, barrier: BarrierState, *, now: float, passed: int
-) -> list[LaneEvent]:
+def _events(lane: Lane, barrier: BarrierState, *, now: float, passed: int) -> list[LaneEvent]:
     """Tell what happened between two looks, in the order in which it can have happened."""
     before = lane.barrier
     was_armed = before.is_armed if before else False

@@ -31,7 +31,7 @@ class Keypad:
 def match_plate(
     candidates: Sequence[Session], direction: Direction, *, now: datetime
 ) -> Session | Reason:
-    """Return the one stay among `candidates` (all with the plate that was read) or why there is none."""
+    """Return the one stay among `candidates`, all with the plate that was read, or why not."""
     return _only(candidates, direction, now=now, none=Reason.NOT_EXPECTED)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from parkgraph.model.records import SpaceClass
 
-# In the order in which a class is tried. Accessible spaces are in neither: no overflow ever uses them.
+# In the order in which classes are tried. No overflow ever uses accessible spaces.
 CLASSES_FOR: Final = {
     True: (SpaceClass.AUTONOMOUS, SpaceClass.STANDARD),
     False: (SpaceClass.STANDARD,),
@@ -24,7 +24,7 @@ class FreeSpace:
 def assign(
     free: Sequence[FreeSpace], *, autonomous: bool, occupied: Container[str]
 ) -> FreeSpace | None:
-    """Return the first of `free` by class and id that no sensor sees `occupied`; None when there is none."""
+    """Return the first of `free`, by class and id, that no sensor sees `occupied`."""
     for space_class in CLASSES_FOR[autonomous]:
         fitting = [s for s in free if s.space_class is space_class and s.space not in occupied]
         if fitting:

@@ -74,9 +74,7 @@ class Reserve:
             entry_lane=self.entry_lane,
             currency=self.tariff.currency,
             rate_minor_per_hour=self.tariff.rate_minor_per_hour,
-            estimated_minor=price_minor(
-                self.tariff.rate_minor_per_hour, self.stay or DEFAULT_STAY
-            ),
+            estimated_minor=price_minor(self.tariff.rate_minor_per_hour, self.stay or DEFAULT_STAY),
             hold_until=moment.at + HOLD,
             personal=Personal(
                 plate=raw, vin=self.vin, gate_code=issue_code(self.code_key, session, live=facts)

@@ -222,7 +222,9 @@ class RecordFindings:
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[None]:
         """Record them all."""
         facts = LotFacts(connection, self.gate.lot)
-        return Decision(None, [self._record(finding, facts, moment.at) for finding in self.findings])
+        return Decision(
+            None, [self._record(finding, facts, moment.at) for finding in self.findings]
+        )
 
     def _record(self, finding: Finding, facts: LotFacts, now: datetime) -> AnyRecord:
         admission = finding.admission

@@ -13,9 +13,7 @@ WILL_DELAY_SECONDS: Final = 2
 LONGEST_PAUSE_SECONDS: Final = 8.0
 
 
-async def keep_up(
-    broker: str, lot: str, uplink: Uplink, state: Callable[[int], LotState]
-) -> None:
+async def keep_up(broker: str, lot: str, uplink: Uplink, state: Callable[[int], LotState]) -> None:
     """Connect to `broker` again and again, and send through `uplink` while it lasts."""
     down = LotState(link="down").model_dump_json().encode()
     will = Message(topic(lot, "state"), down, is_retained=True)

@@ -21,7 +21,7 @@ B = TypeVar("B", bound=BaseModel)
 
 
 class ApiError(Exception):
-    """The API refused. `code` and `field` say why, `request_id` finds the call in the lot's logs."""
+    """The API refused: `code` and `field` say why, `request_id` finds the call in the logs."""
 
     def __init__(self, status: int, answer: ErrorAnswer) -> None:
         error = answer.error

@@ -1,4 +1,4 @@
-"""The front door as an ASGI application: key, request id, errors and limits around the operations."""
+"""The front door as an ASGI application: key, request id and errors around the operations."""
 
 import hashlib
 import hmac
@@ -52,9 +52,7 @@ class ApiKey:
 class FrontDoor:
     """Turns requests into calls of operations, and what comes of them into answers."""
 
-    def __init__(
-        self, *, key: ApiKey, clock: Clock, random: Callable[[int], bytes]
-    ) -> None:
+    def __init__(self, *, key: ApiKey, clock: Clock, random: Callable[[int], bytes]) -> None:
         """Let in who has `key`."""
         self._key = key
         self._clock = clock
@@ -63,7 +61,7 @@ class FrontDoor:
     def app(
         self, port: P, operations: Sequence[Operation[P]], *, beside: Sequence[BaseRoute] = ()
     ) -> Starlette:
-        """Return the application that serves `operations` from `port`, and the routes `beside` it."""
+        """Return the application that serves `operations` from `port`, and `beside` it."""
         routes = [
             Route(operation.path, self._endpoint(port, operation), methods=[operation.method])
             for operation in operations
@@ -80,7 +78,9 @@ class FrontDoor:
             request_id = self._request_id()
             try:
                 principal = self._key.principal(request.headers.get("authorization"))
-                call = Call(principal, request.path_params, request.query_params, await _body(request))
+                call = Call(
+                    principal, request.path_params, request.query_params, await _body(request)
+                )
                 answer = await operation.handle(port, call)
                 return _answer(answer.model_dump_json(), operation.status, request_id)
             except CallRefusedError as error:
@@ -118,7 +118,9 @@ async def _body(request: Request) -> bytes:
         body += chunk
         if len(body) > LONGEST_BODY:
             raise CallRefusedError(
-                ErrorCode.PAYLOAD_TOO_LARGE, f"a body has at most {LONGEST_BODY} bytes", field="body"
+                ErrorCode.PAYLOAD_TOO_LARGE,
+                f"a body has at most {LONGEST_BODY} bytes",
+                field="body",
             )
     return bytes(body)
 

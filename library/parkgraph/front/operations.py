@@ -1,4 +1,4 @@
-"""The contract of `/api/v1` as one table. Routing comes from it; so will the description and the tests."""
+"""The contract of `/api/v1` as one table, from which the routes come."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -77,18 +77,18 @@ class Call:
     body: bytes
 
 
-P = TypeVar("P", bound=Port, contravariant=True)
+P_contra = TypeVar("P_contra", bound=Port, contravariant=True)
 B = TypeVar("B", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Operation(Generic[P]):
+class Operation(Generic[P_contra]):
     """One row of the contract."""
 
     method: str
     path: str
     status: int
-    handle: Callable[[P, Call], Awaitable[BaseModel]]
+    handle: Callable[[P_contra, Call], Awaitable[BaseModel]]
 
 
 async def create_session(port: LotPort, call: Call) -> SessionAnswer:
@@ -117,9 +117,13 @@ async def list_sessions(port: Port, call: Call) -> SessionsAnswer:
     """GET /api/v1/sessions?fleet_id=…."""
     fleet = call.query.get("fleet_id") or call.principal.fleet
     if not fleet:
-        raise CallRefusedError(ErrorCode.BAD_REQUEST, "say whose stays: ?fleet_id=…", field="fleet_id")
+        raise CallRefusedError(
+            ErrorCode.BAD_REQUEST, "say whose stays: ?fleet_id=…", field="fleet_id"
+        )
     if call.principal.fleet not in {None, fleet}:
-        raise CallRefusedError(ErrorCode.FORBIDDEN, "this key sees its own fleet only", field="fleet_id")
+        raise CallRefusedError(
+            ErrorCode.FORBIDDEN, "this key sees its own fleet only", field="fleet_id"
+        )
     found = await port.sessions_of_fleet(fleet, limit=MOST_LISTED)
     return SessionsAnswer(sessions=tuple(show_session(session) for session in found))
 

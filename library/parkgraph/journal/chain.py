@@ -14,8 +14,8 @@ GENESIS: Final = "0" * 64
 class Row(BaseModel):
     """One record as it is kept and sent: the texts that were hashed, and their hash.
 
-    `digest` is the salted SHA-256 of the personal part; `hash` covers it and not the part itself, so
-    the part can be removed and the chain still verifies.
+    `digest` is the salted SHA-256 of the personal part; `hash` covers it and not the part itself,
+    so the part can be removed and the chain still verifies.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,15 +48,14 @@ class Head(BaseModel):
 
 
 def digest_personal(salt: str, personal: str | None) -> str:
-    """Return the digest of a personal part under its salt; of the empty text where there is none."""
+    """Return the salted digest of a personal part; of the empty text where there is none."""
     return hashlib.sha256(f"{salt}:{personal or ''}".encode()).hexdigest()
 
 
 def hash_row(lot: str, epoch: int, row: Row, *, previous: str) -> str:
     """Return the hash that `row` must have after a row with the hash `previous`."""
-    covered = [
-        previous, lot, epoch, row.seq, row.at, row.actor, row.subject, row.type, row.body, row.digest
-    ]  # fmt: skip
+    told = [row.seq, row.at, row.actor, row.subject, row.type, row.body, row.digest]
+    covered = [previous, lot, epoch, *told]
     return hashlib.sha256(json.dumps(covered, ensure_ascii=True).encode()).hexdigest()
 
 

@@ -17,7 +17,8 @@ from parkgraph.runtime.writer import Writer
 SQL: Final = load_queries("parkgraph.journal", "ledger.sql")
 MIGRATIONS: Final = "parkgraph.journal.migrations"
 
-Outcome = TypeVar("Outcome", covariant=True)
+Outcome = TypeVar("Outcome")
+Outcome_co = TypeVar("Outcome_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,14 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision(Generic[Outcome]):
+class Decision(Generic[Outcome_co]):
     """What was decided: the answer, and the records that make it so. A refusal is an answer too."""
 
-    outcome: Outcome
+    outcome: Outcome_co
     records: Sequence[AnyRecord] = ()
 
 
-class Command(Protocol[Outcome]):
+class Command(Protocol[Outcome_co]):
     """A wish that enters. It reads facts and decides by a rule; it changes nothing itself."""
 
     @property
@@ -44,8 +45,8 @@ class Command(Protocol[Outcome]):
         """Who wishes, for the journal: `key:…`, `lane:…` or `system`."""
         ...
 
-    def decide(self, facts: sqlite3.Connection, moment: Moment) -> Decision[Outcome]:
-        """Read `facts` and return the decision. Runs on the writer's thread, inside its transaction.
+    def decide(self, facts: sqlite3.Connection, moment: Moment) -> Decision[Outcome_co]:
+        """Read `facts` and return the decision, on the writer's thread in its transaction.
 
         Raises:
             RefusedError: what is asked may not be; nothing is recorded.

@@ -1,4 +1,4 @@
-"""The link: how a journal gets to its copy. What is acknowledged is stored, whatever the broker says."""
+"""The link: how a journal gets to its copy. What is acknowledged is stored there."""
 
 import asyncio
 import sqlite3
@@ -66,7 +66,7 @@ class LotState(BaseModel):
 
 
 def topic(lot: str, kind: Literal["up", "acknowledged", "state"]) -> str:
-    """Return the topic for `kind` of `lot`. The partition lets consumers share the lots by range."""
+    """Return the topic for `kind` of `lot`; consumers may share the lots by partition."""
     return f"pg/1/p{zlib.crc32(lot.encode()) % PARTITIONS:02}/{lot}/{kind}"
 
 
@@ -78,8 +78,8 @@ def lot_of(topic_name: str) -> str:
 class Uplink:
     """Sends the journal of one lot over one connection, and moves on as it is acknowledged.
 
-    Go back N: rows are sent in order, some batches ahead; what is not acknowledged within a while is
-    sent again. The other side drops what it has.
+    Go back N: rows are sent in order, some batches ahead; what is not acknowledged within a while
+    is sent again. The other side drops what it has.
     """
 
     def __init__(self, lot: str, writer: Writer, reader: Reader) -> None:
@@ -131,7 +131,9 @@ class Uplink:
                 payload = batch.model_dump_json().encode()
                 await channel.publish(Message(topic(self._lot, "up"), payload))
                 self._in_flight += 1
-                self._sent = Head(epoch=batch.epoch, seq=batch.rows[-1].seq, hash=batch.rows[-1].hash)
+                self._sent = Head(
+                    epoch=batch.epoch, seq=batch.rows[-1].seq, hash=batch.rows[-1].hash
+                )
                 continue
             try:
                 async with asyncio.timeout(POLL_SECONDS):
@@ -140,7 +142,8 @@ class Uplink:
                 heard_at, patience = loop.time(), FIRST_RESEND_SECONDS
             except TimeoutError:
                 if self._sent == self._acknowledged:
-                    heard_at = loop.time()
+                    # Whose acknowledgement was lost is covered by a later one.
+                    heard_at, self._in_flight = loop.time(), 0
                 elif loop.time() - heard_at > patience:
                     self._go_back()
                     heard_at, patience = loop.time(), min(2 * patience, LAST_RESEND_SECONDS)
@@ -212,8 +215,8 @@ class Uplink:
 def receive(connection: sqlite3.Connection, batch: Batch) -> Acknowledgement:
     """Store what of `batch` is new, apply it, and return how far the copy has come.
 
-    Runs inside a transaction, so the effect of each row is exactly once however often it comes. Rows
-    are stored before they are understood: one that cannot be applied becomes a dead letter.
+    Runs inside a transaction, so the effect of each row is exactly once however often it comes.
+    Rows are stored before they are understood: one that cannot be applied becomes a dead letter.
     """
     head = read_head(connection, batch.lot, "head")
     if head is None or batch.epoch > head.epoch:
@@ -237,7 +240,7 @@ def _apply_or_set_aside(connection: sqlite3.Connection, batch: Batch, row: Row) 
     try:
         apply(batch.lot, row.at, parse_record(row.body, row.personal), connection)
     except (
-        ValidationError, UnexpectedRecordError, FactsConflictError, sqlite3.IntegrityError
+        ValueError, UnexpectedRecordError, FactsConflictError, sqlite3.IntegrityError
     ) as error:  # fmt: skip
         connection.execute("ROLLBACK TO one_row")
         connection.execute(

@@ -28,7 +28,7 @@ Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-
 
 
 class Body(BaseModel):
-    """What all bodies share. Unknown fields of a request are ignored: clients are older or newer."""
+    """What all bodies share. Unknown fields of a request are ignored: clients may be newer."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,7 +66,7 @@ class EntryInstructions(Body):
 
 
 class SessionBody(Body):
-    """A stay. `status` is the document's word, `state` the precise one; `*_minor` is authoritative."""
+    """A stay. `status` is the document's word, `state` the precise one; `*_minor` counts."""
 
     id: str
     session_code: str

@@ -6,8 +6,8 @@ from collections.abc import Container
 from typing import Final
 
 DIGITS: Final = 8
-# A totally anti-symmetric quasigroup of order 10: it catches every single wrong digit and every swap of
-# neighbours. Source: H. M. Damm, dissertation, Marburg 2004.
+# A totally anti-symmetric quasigroup of order 10: it catches every single wrong digit and every
+# swap of neighbours. Source: H. M. Damm, dissertation, Marburg 2004.
 _DAMM: Final = (
     "0317598642", "7092154863", "4206871359", "1750983426", "6123045978",
     "3674209581", "5869720134", "8945362017", "9438617205", "2581436790",

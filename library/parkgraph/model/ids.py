@@ -7,7 +7,7 @@ RANDOM_BYTES = 10
 
 
 def new_id(prefix: str, *, at: datetime, random: bytes) -> str:
-    """Return `prefix`, an underscore and 26 characters: 48 bits of milliseconds, 80 bits of `random`.
+    """Return `prefix`, `_` and 26 characters: 48 bits of milliseconds, 80 bits of `random`.
 
     `random` is `RANDOM_BYTES` bytes.
     """

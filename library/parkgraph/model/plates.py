@@ -36,7 +36,7 @@ def parse_plate(text: str) -> Plate:
         # Marks belong to letters in scripts such as Thai and Devanagari.
         if unicodedata.category(character)[0] not in "LNM":
             raise PlateError(
-                f"a plate is letters and digits; {ascii(character)} is neither: leave it out"
+                f"a plate is letters and digits; {character!a} is neither: leave it out"
             )
     if len(letters) > LONGEST_PLATE or len(raw) > 2 * LONGEST_PLATE:
         raise PlateError(f"a plate has at most {LONGEST_PLATE} letters and digits")

@@ -118,8 +118,8 @@ class SessionReserved(Record):
 class AdmissionGranted(Record):
     """One presence may cross once. `session` is None where an exit opens for whoever stands there.
 
-    `passages_before` is the barrier's passage counter at that time. `frame_to_decision_ms` is from the
-    arrival of the newest frame that was read to this decision; None for other means.
+    `passages_before` is the barrier's passage counter at that time. `frame_to_decision_ms` is from
+    the arrival of the newest frame that was read to this decision; None for other means.
     """
 
     type: Literal["admission_granted"] = "admission_granted"
@@ -147,7 +147,7 @@ class VendOrdered(Record):
 
 
 class VendFinished(Record):
-    """How the order ended; `decision_to_boom_ms` is until the boom was seen to rise, if it was down."""
+    """How the order ended; `decision_to_boom_ms` is until the boom that was down rose."""
 
     type: Literal["vend_finished"] = "vend_finished"
     order: int
@@ -157,7 +157,7 @@ class VendFinished(Record):
 
 
 class Crossed(Record):
-    """The loops confirmed that the admitted vehicle went through. `amount_minor` is told at an exit."""
+    """The loops confirmed that the admitted vehicle went through; an exit tells the amount."""
 
     type: Literal["crossed"] = "crossed"
     admission: str
@@ -187,7 +187,7 @@ class CrossedUnadmitted(Record):
 
 
 class PresentationRefused(Record):
-    """A vehicle was not let through. Wrong guesses are counted; `locked_until` says for how long."""
+    """A vehicle was not let through. Wrong guesses lock the keypad, until `locked_until`."""
 
     type: Literal["presentation_refused"] = "presentation_refused"
     lane: str

@@ -5,7 +5,7 @@ import socket
 
 
 def notify(message: str) -> None:
-    """Send `message` ("READY=1", "WATCHDOG=1", …) to systemd; do nothing when it did not start us."""
+    """Send `message` ("READY=1", "WATCHDOG=1", …) to systemd, if it started us."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

@@ -1,4 +1,4 @@
-"""SQLite: opened with the pragmas that durability needs, migrated forward, read apart from writing."""
+"""SQLite: opened with the pragmas that durability needs, migrated forward, read apart."""
 
 import contextlib
 import fcntl
@@ -101,7 +101,7 @@ def migrate(connection: sqlite3.Connection, packages: Sequence[str]) -> None:
     for name, text in known.items():
         if name not in done:
             connection.executescript(
-                f"BEGIN IMMEDIATE;\n{text}\n;INSERT INTO migrations VALUES ('{name}');\nCOMMIT;"
+                f"BEGIN IMMEDIATE;\n{text}\n;INSERT INTO migrations VALUES ('{name}');\nCOMMIT;"  # noqa: S608 (a file's name)
             )
 
 

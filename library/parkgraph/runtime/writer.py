@@ -35,9 +35,9 @@ class _Waiting:
 class Writer:
     """The only one who changes a database: group commit on a thread of its own.
 
-    Each job runs in a savepoint, so a job that raises leaves nothing behind and harms no other. Nobody is
-    answered before the commit. A full disk fails the whole batch and the thread goes on; any other
-    error of the disk or the file ends it: `run` raises.
+    Each job runs in a savepoint, so a job that raises leaves nothing behind and harms no other.
+    Nobody is answered before the commit. A full disk fails the whole batch and the thread goes on;
+    any other error of the disk or the file ends it: `run` raises.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
@@ -65,7 +65,7 @@ class Writer:
         await asyncio.shield(self._ended)
 
     async def submit(self, job: Job[T], *, urgent: bool = False) -> T:
-        """Run `job` inside the next transaction and return what it returned, once that is committed.
+        """Run `job` inside the next transaction; return what it returned, once committed.
 
         Raises:
             UnavailableError: too many jobs wait, the disk is full, or the writer has ended.
@@ -104,7 +104,7 @@ class Writer:
                 self._commit(batch)
                 self._hand_back(batch)
             self._connection.close()
-        except BaseException as caught:  # whatever ends the writer has to end the program
+        except BaseException as caught:  # noqa: BLE001 (what ends the writer ends the program)
             error = caught
             left = [*self._in_hand, *self._urgent, *self._waiting]
             for waiting in left:
@@ -119,7 +119,7 @@ class Writer:
             self._ended.set_exception(error)
 
     def _take(self) -> list[_Waiting]:
-        """Wait for jobs and return up to a batch of them; an empty list when it is time to close."""
+        """Wait for jobs and return up to a batch; an empty list when it is time to close."""
         with self._change:
             self._change.wait_for(lambda: self._urgent or self._waiting or self._is_closing)
             batch: list[_Waiting] = []
@@ -138,7 +138,7 @@ class Writer:
                 self._connection.execute("COMMIT")
                 self.commits += 1
         except UnavailableError as error:
-            # SQLite may have ended the transaction itself, so nothing of the batch can be told apart.
+            # SQLite may have ended the transaction itself: no job can be told from the others.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             for waiting in batch:
