@@ -46,6 +46,7 @@ def a_session(state: SessionState = SessionState.RESERVED, **changes: Any) -> Se
         autonomous=False,
         vin=None,
         plate="ABC1234",
+        plate_letters=parse_plate("ABC1234").letters,
         plate_folded=parse_plate("ABC1234").folded,
         gate_code=CODE,
         space="S-01",

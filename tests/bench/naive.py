@@ -102,6 +102,7 @@ class Bookings:
             autonomous=request.vehicle.autonomous,
             vin=request.vehicle.vin,
             plate=request.plate,
+            plate_letters=None,
             plate_folded=None,
             gate_code=issue_code(self._code_key, session, live=()),
             space=space,

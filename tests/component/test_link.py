@@ -385,7 +385,7 @@ async def test_lost_acknowledgements_never_bring_the_link_to_a_stand(
 ) -> None:
     net = Forgetful(copy)
     async with open_ledger(tmp_path) as ledger, linked(ledger, net):
-        for _ in range(6):
+        for _ in range(3):
             net.last_seq += 300
             await ledger.submit(Recording([a_lot()] * 300))
             await copied(ledger, copy)

@@ -38,7 +38,7 @@ def annotated_plate(folder: Path, to: Path) -> None:
         subprocess.run(command, cwd=folder, timeout=READS_WITHIN_SECONDS, check=True)
     except subprocess.SubprocessError as error:
         raise ProgramError(str(error)) from error
-    import shutil as s; s.copy(folder/"drawn.png","/tmp/bx/drawn.png"); shrink(folder / "drawn.png", to, widest=WIDEST)
+    shrink(folder / "drawn.png", to, widest=WIDEST)
 
 
 async def _take_frame(folder: Path) -> bytes:

@@ -14,14 +14,15 @@ from parkgraph_demo.stack import Stack, running
 from parkgraph_demo.story import Story
 from tests.pictures.png import shrink
 
-WIDTH: Final = 1280
-HEIGHT: Final = 800
+# A page of one lot, as wide as its card reads well, on a screen of 1280 pixels across.
+PAGE_WIDTH: Final = 800
+PAGE_HEIGHT: Final = 770
+PIXELS_WIDE: Final = 1280
 CUT_WITHIN_SECONDS: Final = 90.0
 CUT_SINCE_SECONDS: Final = 12.0
 BROWSER_WITHIN_SECONDS: Final = 60.0
 # The page never ends loading, as it hears of news; so the browser is told when to look.
 LOOK_AFTER_MS: Final = 3000
-COLOURS: Final = 128
 
 
 class NoBrowserError(Exception):
@@ -51,7 +52,7 @@ def console_cut_off(folder: Path, to: Path) -> None:
     asyncio.run(_play(program, folder, shot))
     if not shot.exists():
         raise ProgramError(f"{program} took no picture of the operators' page")
-    shrink(shot, to, widest=WIDTH, colours=COLOURS)
+    shrink(shot, to, widest=PIXELS_WIDE)
 
 
 async def _play(program: str, folder: Path, shot: Path) -> None:
@@ -77,7 +78,9 @@ async def _look(program: str, url: str, folder: Path, to: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
         "--disable-background-networking", f"--user-data-dir={folder / 'browser'}",
-        f"--window-size={WIDTH},{HEIGHT}", f"--timeout={LOOK_AFTER_MS}", f"--screenshot={to}", url,
+        f"--window-size={PAGE_WIDTH},{PAGE_HEIGHT}",
+        f"--force-device-scale-factor={PIXELS_WIDE / PAGE_WIDTH}",
+        f"--timeout={LOOK_AFTER_MS}", f"--screenshot={to}", url,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -52,8 +52,8 @@ class Reserve:
             CallRefusedError: the vehicle has an open stay here, or no space is free.
         """
         facts = LotFacts(connection, self.lot)
-        raw = self.plate.raw if self.plate else None
-        if open_session := facts.open_session_of_vehicle(raw, self.vin):
+        letters = self.plate.letters if self.plate else None
+        if open_session := facts.open_session_of_vehicle(letters, self.vin):
             raise CallRefusedError(
                 ErrorCode.CONFLICT, f"this vehicle has the open session {open_session} here"
             )
@@ -77,7 +77,9 @@ class Reserve:
             estimated_minor=price_minor(self.tariff.rate_minor_per_hour, self.stay or DEFAULT_STAY),
             hold_until=moment.at + HOLD,
             personal=Personal(
-                plate=raw, vin=self.vin, gate_code=issue_code(self.code_key, session, live=facts)
+                plate=self.plate.raw if self.plate else None,
+                vin=self.vin,
+                gate_code=issue_code(self.code_key, session, live=facts),
             ),
         )
         return Decision(_reserved(record, self.lot, self.plate, moment.at), [record])
@@ -93,6 +95,7 @@ def _reserved(record: SessionReserved, lot: str, plate: Plate | None, at: dateti
         autonomous=record.autonomous,
         vin=personal.vin,
         plate=plate.raw if plate else None,
+        plate_letters=plate.letters if plate else None,
         plate_folded=plate.folded if plate else None,
         gate_code=personal.gate_code or "",
         space=record.space,

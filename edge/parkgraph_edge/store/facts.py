@@ -35,9 +35,9 @@ class LotFacts:
         """Return the open stay whose gate code is `digits`, if any."""
         return [session_of(row) for row in self._rows("sessions_by_code", gate_code=digits)]
 
-    def open_session_of_vehicle(self, plate: str | None, vin: str | None) -> str | None:
+    def open_session_of_vehicle(self, letters: str | None, vin: str | None) -> str | None:
         """Return the id of an open stay of that plate or that VIN."""
-        rows = self._rows("open_session_of_vehicle", plate=plate, vin=vin)
+        rows = self._rows("open_session_of_vehicle", plate_letters=letters, vin=vin)
         return rows[0]["session"] if rows else None
 
     def free_spaces(self, space_class: SpaceClass, *, limit: int) -> list[FreeSpace]:

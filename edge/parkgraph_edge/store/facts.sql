@@ -24,7 +24,7 @@ SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) A
 SELECT session
   FROM sessions
  WHERE lot = :lot AND state IN ('reserved', 'arriving', 'parked', 'leaving')
-   AND (plate = :plate OR vin = :vin)
+   AND (plate_letters = :plate_letters OR vin = :vin)
  LIMIT 1;
 
 -- name: has_open_code

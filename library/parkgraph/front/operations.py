@@ -164,6 +164,5 @@ def _parse(model: type[B], body: bytes) -> B:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "body"
-        raise CallRefusedError(
-            ErrorCode.BAD_REQUEST, f"{field}: {first['msg']}", field=field
-        ) from error
+        what = first["msg"].removeprefix("Value error, ")
+        raise CallRefusedError(ErrorCode.BAD_REQUEST, f"{field}: {what}", field=field) from error

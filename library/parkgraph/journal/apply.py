@@ -97,6 +97,7 @@ def _reserve(lot: str, at: str, record: SessionReserved, connection: sqlite3.Con
         record,
         at=at,
         plate=plate.raw if plate else None,
+        plate_letters=plate.letters if plate else None,
         plate_folded=plate.folded if plate else None,
         vin=personal.vin if personal else None,
         gate_code=(personal.gate_code if personal else None) or "",

@@ -17,11 +17,11 @@ DELETE FROM spaces
 
 -- name: put_session
 INSERT INTO sessions (
-    lot, session, state, fleet, autonomous, vin, plate, plate_folded, gate_code, space, entry_lane,
-    currency, rate_minor_per_hour, estimated_minor, reserved_at, hold_until)
+    lot, session, state, fleet, autonomous, vin, plate, plate_letters, plate_folded, gate_code, space,
+    entry_lane, currency, rate_minor_per_hour, estimated_minor, reserved_at, hold_until)
 VALUES (
-    :lot, :session, 'reserved', :fleet, :autonomous, :vin, :plate, :plate_folded, :gate_code, :space,
-    :entry_lane, :currency, :rate_minor_per_hour, :estimated_minor, :at, :hold_until);
+    :lot, :session, 'reserved', :fleet, :autonomous, :vin, :plate, :plate_letters, :plate_folded,
+    :gate_code, :space, :entry_lane, :currency, :rate_minor_per_hour, :estimated_minor, :at, :hold_until);
 
 -- name: session_state
 SELECT state FROM sessions WHERE lot = :lot AND session = :session;

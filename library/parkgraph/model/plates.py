@@ -16,9 +16,14 @@ class PlateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Plate:
-    """A plate as it was written (`raw`) and without what cameras confuse (`folded`)."""
+    """A plate as it was written (`raw`), as it is registered, and without what cameras confuse.
+
+    `letters` is without separators and in capitals: two vehicles never share it. `folded` makes O,
+    Q, D and 0 one, and I, L and 1: two vehicles may.
+    """
 
     raw: str
+    letters: str
     folded: str
 
 
@@ -40,4 +45,4 @@ def parse_plate(text: str) -> Plate:
             )
     if len(letters) > LONGEST_PLATE or len(raw) > 2 * LONGEST_PLATE:
         raise PlateError(f"a plate has at most {LONGEST_PLATE} letters and digits")
-    return Plate(raw=raw, folded=letters.translate(_FOLD))
+    return Plate(raw=raw, letters=letters, folded=letters.translate(_FOLD))

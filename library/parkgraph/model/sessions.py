@@ -74,6 +74,7 @@ class Session:
     autonomous: bool
     vin: str | None
     plate: str | None
+    plate_letters: str | None
     plate_folded: str | None
     gate_code: str
     space: str

@@ -1,7 +1,7 @@
 -- At the lot, and only here, uniqueness is decided: one open session a space, a plate, a VIN, a code.
 CREATE UNIQUE INDEX one_open_session_a_space ON sessions (lot, space)
  WHERE state IN ('reserved', 'arriving', 'parked', 'leaving');
-CREATE UNIQUE INDEX one_open_session_a_plate ON sessions (lot, plate)
+CREATE UNIQUE INDEX one_open_session_a_plate ON sessions (lot, plate_letters)
  WHERE state IN ('reserved', 'arriving', 'parked', 'leaving');
 CREATE UNIQUE INDEX one_open_session_a_vin ON sessions (lot, vin)
  WHERE state IN ('reserved', 'arriving', 'parked', 'leaving');

@@ -53,7 +53,8 @@ CREATE TABLE sessions (
     autonomous INTEGER NOT NULL,
     vin        TEXT,
     plate      TEXT,
-    plate_folded TEXT,
+    plate_letters TEXT,           -- as registered: no separators, capitals
+    plate_folded TEXT,            -- without what cameras confuse
     gate_code  TEXT    NOT NULL,
     space      TEXT    NOT NULL,
     entry_lane TEXT    NOT NULL,
