@@ -6,11 +6,13 @@
 
 import argparse
 import asyncio
+import itertools
 import re
 import statistics
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -97,13 +99,13 @@ async def _book(connection: int, tally: Tally, *, port: int, key: str) -> None:
     try:
         async with asyncio.timeout(tally.until - time.monotonic() + LONGEST_WAIT_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            number = 0
-            while (began := time.monotonic()) < tally.until:
-                writer.write(booking(connection, number, port=port, key=key))
-                status = await _status(reader)
-                tally.add(status, began=began, ended=time.monotonic())
-                number += 1
-            writer.close()
+            with closing(writer):
+                for number in itertools.count():
+                    if (began := time.monotonic()) >= tally.until:
+                        return
+                    writer.write(booking(connection, number, port=port, key=key))
+                    status = await _status(reader)
+                    tally.add(status, began=began, ended=time.monotonic())
     except (OSError, EOFError, TimeoutError):
         tally.statuses[LOST] += 1
 

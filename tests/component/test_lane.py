@@ -320,6 +320,7 @@ async def test_who_has_left_gets_no_other_order(tmp_path: Path) -> None:
         await bench.ledger.submit(a_booking("ABC1234"))
         await bench.look(**THERE)
         await bench.sees("ABC1234")
+        await bench.look()
         await bench.look(1.0, **GONE, **DOWN)
         await bench.look(60.0)
         await bench.look(60.0)
@@ -333,6 +334,7 @@ async def test_an_admission_that_timed_out_is_asked_for_anew(tmp_path: Path) -> 
         await bench.ledger.submit(a_booking("ABC1234"))
         await bench.look(**THERE)
         await bench.sees("ABC1234")
+        await bench.look()
         await bench.look(ADMISSION_LASTS_SECONDS + 1, **DOWN)
         lapsed = bench.ledger.types()[-1]
 

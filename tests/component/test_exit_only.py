@@ -1,0 +1,97 @@
+"""Without a ledger the gateway runs, for its exits; with one again it starts anew."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from parkgraph.journal.ledger import NoLedger
+from parkgraph.runtime.clock import SystemClock
+from parkgraph_edge.daemon import LEDGER_RETRY_SECONDS, LedgerIsBackError, _ledger, _wait_for_ledger
+from parkgraph_edge.settings import EdgeSettings, load_settings
+
+CONFIGURATION = """\
+[lot]
+id = "elm-street"
+name = "Elm Street Garage"
+time_zone = "America/Los_Angeles"
+currency = "USD"
+rate_per_hour = "3.50"
+spaces = ["S-01", "S-02"]
+[api]
+listen = "127.0.0.1:8080"
+key_file = "api.key"
+[state]
+directory = "state"
+[lanes.north-in]
+direction = "entry"
+barrier = "127.0.0.1:5021"
+[lanes.south-out]
+direction = "exit"
+barrier = "127.0.0.1:5022"
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> EdgeSettings:
+    key = tmp_path / "api.key"
+    key.write_text("pk_test_0123456789abcdefghij\n")
+    key.chmod(0o600)
+    (tmp_path / "edge.toml").write_text(CONFIGURATION)
+    return load_settings(tmp_path / "edge.toml").settings
+
+
+def damage(path: Path) -> None:
+    """Leave the header of the database at `path` as it is and overwrite its schema."""
+    content = bytearray(path.read_bytes())
+    content[100:4096] = b"\xaa" * 3996
+    path.write_bytes(content)
+
+
+async def opened(settings: EdgeSettings) -> bool:
+    """Say whether there is a ledger."""
+    async with _ledger(settings, SystemClock()) as (ledger, writer, reader):
+        assert (writer is None) == (reader is None) == isinstance(ledger, NoLedger)
+        return writer is not None
+
+
+async def test_a_ledger_is_opened_and_opened_again(settings: EdgeSettings) -> None:
+    assert await opened(settings)
+    assert await opened(settings)
+
+
+async def test_a_file_that_is_no_database_means_exits_only(settings: EdgeSettings) -> None:
+    settings.state.directory.mkdir()
+    (settings.state.directory / "ledger.db").write_bytes(b"garbage" * 1000)
+
+    assert not await opened(settings)
+
+
+async def test_a_damaged_schema_means_exits_only(settings: EdgeSettings) -> None:
+    await opened(settings)
+    damage(settings.state.directory / "ledger.db")
+
+    assert not await opened(settings)
+
+
+async def test_a_folder_that_cannot_be_made_means_exits_only(settings: EdgeSettings) -> None:
+    settings.state.directory.write_text("a file where the folder belongs")
+
+    assert not await opened(settings)
+
+
+@pytest.mark.hurried
+async def test_the_gateway_waits_for_its_ledger_and_starts_anew_when_it_is_back(
+    settings: EdgeSettings,
+) -> None:
+    path = settings.state.directory / "ledger.db"
+    settings.state.directory.mkdir()
+    path.write_bytes(b"garbage" * 1000)
+    async with _ledger(settings, SystemClock()):
+        waiting = asyncio.ensure_future(_wait_for_ledger(settings))
+        await asyncio.sleep(3 * LEDGER_RETRY_SECONDS)
+        assert not waiting.done()
+        path.unlink()
+
+        with pytest.raises(LedgerIsBackError, match="can be opened again"):
+            await waiting

@@ -1,0 +1,110 @@
+"""What the benchmark makes of what it measured."""
+
+import io
+
+import pytest
+
+from parkgraph_demo.programs import ProgramError
+from tests.bench.bookings import Round, commits_in, summaries
+from tests.bench.load import Load, percentile_99
+from tests.bench.progress import Progress
+from tests.bench.tables import show_bookings, table
+
+
+def a_round(server: str, *, per_second: float = 100.0, **statuses: int) -> Round:
+    counted = {name.removeprefix("status_"): count for name, count in statuses.items()}
+    return Round(
+        server=server,
+        connections=64,
+        load=Load(
+            acknowledged=200,
+            per_second=per_second,
+            p50_ms=10.0,
+            p99_ms=20.0,
+            statuses={"201": 200} | counted,
+        ),
+        sessions_found=200,
+        commits=20,
+        per_cpu_second=500.0,
+    )
+
+
+def test_a_ratio_is_the_median_of_the_rounds_that_stood_beside_each_other() -> None:
+    measured = [
+        a_round("gateway", per_second=300), a_round("naive", per_second=100),
+        a_round("gateway", per_second=800), a_round("naive", per_second=200),
+        a_round("gateway", per_second=500), a_round("naive", per_second=100),
+    ]  # fmt: skip
+
+    gateway, naive = summaries(measured)
+
+    assert gateway.to_naive == 4.0
+    assert (gateway.lowest, gateway.per_second, gateway.highest) == (300, 500, 800)
+    assert naive.to_naive == 1.0
+
+
+def test_a_run_that_was_interrupted_before_the_naive_round_has_no_ratio() -> None:
+    (gateway,) = summaries([a_round("gateway")])
+
+    assert gateway.to_naive is None
+
+
+def test_commits_are_counted_for_each_acknowledged_session() -> None:
+    (gateway,) = summaries([a_round("gateway")])
+
+    assert gateway.commits_each == 0.1
+
+
+def test_answers_other_than_201_are_shown() -> None:
+    measured = [a_round("gateway", status_503=3), a_round("gateway", status_503=4)]
+
+    lines = show_bookings(summaries(measured))
+
+    assert lines[-1] == "gateway at 64: 7 times 503"
+
+
+def test_all_lines_of_the_bookings_fit_a_terminal_of_100_columns() -> None:
+    measured = [a_round("gateway", per_second=123456), a_round("naive", per_second=123456)]
+
+    lines = show_bookings(summaries(measured))
+
+    assert max(len(line) for line in lines) <= 100
+
+
+def test_a_table_has_its_figures_to_the_right() -> None:
+    assert table(("what", "now"), [("edge", "123"), ("x", "4")]) == [
+        "what  now",
+        "edge  123",
+        "x       4",
+    ]
+
+
+def test_99_of_100_stay_under_the_99th_percentile() -> None:
+    assert percentile_99([float(value) for value in range(100)]) == 99.0
+    assert percentile_99([float(value) for value in range(200)]) == 198.0
+    assert percentile_99([5.0]) == 5.0
+    assert percentile_99([]) == 0.0
+
+
+def test_commits_are_read_from_the_last_line_that_tells_them() -> None:
+    log = 'starting\n{"event": "ledger_closed", "commits": 7}\n{"event": "gateway_stopped"}\n'
+
+    assert commits_in(log) == 7
+
+
+def test_a_server_that_did_not_close_its_ledger_is_an_error() -> None:
+    with pytest.raises(ProgramError, match="did not close"):
+        commits_in("killed\n")
+
+
+def test_progress_counts_the_steps_and_the_time_that_is_left() -> None:
+    out = io.StringIO()
+    progress = Progress([60.0, 30.0], out=out)
+
+    progress.step("first")
+    progress.step("second")
+
+    assert out.getvalue().splitlines() == [
+        "[1/2] first · about 90 s left",
+        "[2/2] second · about 30 s left",
+    ]
