@@ -92,7 +92,7 @@ def an_admission(admission: str = "adm_1", *, at: float = 1000.0, **changes: Any
 
 
 def a_lane(state: LaneState = LaneState.CLEAR, **last_look: Any) -> Lane:
-    """Return a lane in `state`; the loops of its last look fit, unless `last_look` says otherwise."""
+    """Return a lane in `state`; the loops of its last look fit, or are as `last_look` says."""
     is_there = state is not LaneState.CLEAR
     is_admitted = state in {LaneState.ADMITTED, LaneState.CROSSING}
     look = {"is_armed": is_there, "is_occupied": state is LaneState.CROSSING} | last_look
@@ -177,9 +177,7 @@ def a_crossing(
 
 
 def a_lapse(session: str | None = "sess_1", *, admission: str = "adm_1") -> AdmissionLapsed:
-    return AdmissionLapsed(
-        admission=admission, session=session, lane="north-in", why="backed_out"
-    )
+    return AdmissionLapsed(admission=admission, session=session, lane="north-in", why="backed_out")
 
 
 def records_that_move_a_session(session: str = "sess_1") -> list[AnyRecord]:

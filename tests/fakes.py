@@ -5,7 +5,7 @@ import contextlib
 import random
 import selectors
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -164,6 +164,12 @@ class Recording:
 
     def decide(self, facts: sqlite3.Connection, moment: Moment) -> Decision[None]:
         return Decision(None, self.records)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until `is_so`; pytest's limit of time ends what hangs."""
+    while not is_so():
+        await asyncio.sleep(0.02)
 
 
 def randomness(seed: int = 0) -> random.Random:

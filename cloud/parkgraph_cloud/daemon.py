@@ -10,12 +10,12 @@ import structlog
 
 from parkgraph.front.app import ApiKey, FrontDoor
 from parkgraph.front.operations import SHARED
-from parkgraph.front.server import listen, serve
 from parkgraph.journal.ledger import MIGRATIONS
 from parkgraph.runtime import loops, service
 from parkgraph.runtime.clock import SystemClock
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader
+from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
 from parkgraph_cloud.console.pages import Console
 from parkgraph_cloud.fleet import FleetView

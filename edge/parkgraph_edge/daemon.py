@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Coroutine
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,14 +12,14 @@ import structlog
 
 from parkgraph.front.app import ApiKey, FrontDoor
 from parkgraph.front.operations import AT_THE_LOT
-from parkgraph.front.server import listen, serve
 from parkgraph.journal.ledger import MIGRATIONS, JournalLedger, Ledger, NoLedger
 from parkgraph.journal.link import LotState, Uplink
 from parkgraph.model.records import Direction, LaneDescription, LotDescribed, SpaceDescription
 from parkgraph.runtime import loops, service
 from parkgraph.runtime.clock import Clock, SystemClock
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
-from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader
+from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader, translated
+from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
 from parkgraph_edge.devices.modbus_barrier import ModbusBarrier
 from parkgraph_edge.devices.space_sensors import SpaceSensors
@@ -40,6 +41,8 @@ LEDGER_RETRY_SECONDS: Final = 30.0
 # A lane that has not looked, or a command that has waited, for so long is not alive.
 ALIVE_WITHIN_SECONDS: Final = 5.0
 WATCHDOG_SECONDS: Final = 1.0
+# Whatever keeps the ledger shut, the exits have to open.
+_NO_LEDGER: Final = (UnavailableError, CorruptError, sqlite3.Error)
 
 
 class LedgerIsBackError(RefusedError):
@@ -102,44 +105,51 @@ async def _ledger(
     settings: EdgeSettings, clock: Clock
 ) -> AsyncIterator[tuple[Ledger, Writer | None, Reader | None]]:
     """Open the ledger; where it cannot be opened, give one that refuses, so that exits go on."""
-    try:
-        writer, path = _open_writer(settings)
-        ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
-        late = await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
-    except (UnavailableError, CorruptError) as error:
-        log.error("exit_only", reason=str(error))  # noqa: TRY400 (one line is enough)
-        yield NoLedger(str(error)), None, None
-        return
-    if late:
-        log.warning("orders_too_late", count=late)
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            writer, path = stack.enter_context(_writer(settings))
+            ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
+            late = await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
+        except _NO_LEDGER as error:
+            stack.close()
+            log.error("exit_only", reason=str(error))  # noqa: TRY400 (one line is enough)
+            yield NoLedger(str(error)), None, None
+            return
+        if late:
+            log.warning("orders_too_late", count=late)
         async with open_reader(path) as reader:
             yield ledger, writer, reader
-    finally:
-        writer.close()
-        log.info("ledger_closed", commits=writer.commits)
 
 
-def _open_writer(settings: EdgeSettings) -> tuple[Writer, Path]:
+@contextlib.contextmanager
+def _writer(settings: EdgeSettings) -> Iterator[tuple[Writer, Path]]:
+    """Keep others out of the folder, and write to the ledger in it."""
     directory = settings.state.directory
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UnavailableError(f"{directory}: {error.strerror}; check folder and owner") from error
-    lock(directory / "lock")
-    path = directory / LEDGER_FILE
-    connection = connect(path)
-    migrate(connection, [MIGRATIONS, "parkgraph_edge.store.migrations"])
-    return Writer(connection, path), path
+    held = lock(directory / "lock")
+    try:
+        path = directory / LEDGER_FILE
+        connection = connect(path)
+        with translated(path):
+            migrate(connection, [MIGRATIONS, "parkgraph_edge.store.migrations"])
+        writer = Writer(connection, path)
+        try:
+            yield writer, path
+        finally:
+            writer.close()
+            log.info("ledger_closed", commits=writer.commits)
+    finally:
+        os.close(held)
 
 
 async def _wait_for_ledger(settings: EdgeSettings) -> None:
     """Try the ledger now and then; end the daemon when it can be opened, for a clean start."""
     while True:
         await asyncio.sleep(LEDGER_RETRY_SECONDS)
-        with contextlib.suppress(UnavailableError, CorruptError):
-            writer, path = _open_writer(settings)
-            writer.close()
+        with contextlib.suppress(*_NO_LEDGER), _writer(settings) as (_, path):
             raise LedgerIsBackError(f"{path} can be opened again; starting anew")
 
 

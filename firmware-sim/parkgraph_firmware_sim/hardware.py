@@ -5,12 +5,13 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 
+from parkgraph.runtime import web
 from parkgraph.runtime.clock import Clock, SystemClock
-from parkgraph_firmware_sim import camera, web
+from parkgraph_firmware_sim import camera
 from parkgraph_firmware_sim.controller import Controller
 from parkgraph_firmware_sim.pace import Pace
 from parkgraph_firmware_sim.render import Renderer
@@ -18,6 +19,8 @@ from parkgraph_firmware_sim.settings import Settings
 from parkgraph_firmware_sim.side_door import SideDoor
 from parkgraph_firmware_sim.space_sensors import SpaceSensors
 from parkgraph_firmware_sim.world import World
+
+LOOPBACK: Final = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ async def listening(
         sensors = SpaceSensors(world, port=settings.ports.space_sensors)
         sensors_port = await sensors.listen()
         stack.push_async_callback(sensors.close)
-        side_door = _open(stack, "ports.side_door", settings.ports.side_door)
-        cameras = _open(stack, "ports.cameras", settings.ports.cameras)
+        side_door = stack.enter_context(web.listen(LOOPBACK, settings.ports.side_door))
+        cameras = stack.enter_context(web.listen(LOOPBACK, settings.ports.cameras))
         yield Hardware(
             addresses=Addresses(
                 side_door=web.url(side_door),
@@ -78,8 +81,8 @@ async def listening(
             pace=pace,
             loops={
                 "pace": pace.run(),
-                "side door": web.serve(SideDoor(pace).app(), side_door),
-                "cameras": web.serve(_cameras(pace, seed), cameras),
+                "side door": _serve(SideDoor(pace).app(), side_door),
+                "cameras": _serve(_cameras(pace, seed), cameras),
             }
             | {name: controller.run() for name, controller in controllers.items()},
         )
@@ -102,8 +105,8 @@ async def running(
                 task.cancel()
 
 
-def _open(stack: contextlib.AsyncExitStack, what: str, port: int) -> socket.socket:
-    return stack.enter_context(web.listen(what=what, port=port))
+async def _serve(app: Starlette, listener: socket.socket) -> None:
+    await web.serve(app, listener, finish_within_seconds=0)
 
 
 def _cameras(pace: Pace, seed: int) -> Starlette:

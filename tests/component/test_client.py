@@ -1,5 +1,6 @@
 """The SDK against the front door of a lot."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,15 +10,13 @@ import pytest
 from parkgraph.client import ApiError, ParkGraph
 from parkgraph.front.app import ApiKey, FrontDoor
 from parkgraph.front.operations import AT_THE_LOT
-from parkgraph.front.server import listen, serve
 from parkgraph.model.api import SessionRequest, Vehicle
 from parkgraph.model.sessions import SessionState
+from parkgraph.runtime.web import listen, serve
 from parkgraph_edge.http.lot import LotFront, LotOffer
 from parkgraph_edge.store.opening import OpenLot
 from tests.builders import CODE_KEY, LOT, TARIFF, a_crossing, a_grant, a_lot
 from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger, randomness
-
-import asyncio
 
 KEY = "pk_live_0123456789abcdefghij"
 REQUEST = SessionRequest(lot_id=LOT, plate="ABC1234", vehicle=Vehicle(fleet_id="fleet-1"))
@@ -66,7 +65,9 @@ async def test_a_refusal_says_what_and_why(address: str) -> None:
     async with ParkGraph(address, KEY) as lot:
         await lot.create_session(REQUEST)
 
-        with pytest.raises(ApiError, match="409 CONFLICT: this vehicle has the open session") as caught:
+        with pytest.raises(
+            ApiError, match="409 CONFLICT: this vehicle has the open session"
+        ) as caught:
             await lot.create_session(REQUEST)
 
     assert caught.value.status == 409

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from parkgraph.front.server import listen, serve
 from parkgraph.journal.apply import apply
 from parkgraph.journal.chain import GENESIS, Head
 from parkgraph.journal.ledger import MIGRATIONS, Moment, chained, read_head, store_row, write_head
@@ -34,6 +33,7 @@ from parkgraph.model.records import (
     SpaceDescription,
 )
 from parkgraph.runtime.sqlite import connect, migrate, open_reader
+from parkgraph.runtime.web import listen, serve
 from parkgraph_cloud.console import pages
 from parkgraph_cloud.console.board import Board
 from parkgraph_cloud.console.board_reader import SQL, BoardReader

@@ -241,7 +241,8 @@ async def test_a_port_in_use_is_named_in_one_line(tmp_path: Path) -> None:
 
     assert program.returncode == 2
     assert errors.decode().splitlines() == [
-        f"parkgraph-firmware-sim: port {port} for ports.side_door is in use"
+        f"parkgraph-firmware-sim: cannot listen on 127.0.0.1:{port}: Address already in use;"
+        " end what uses it or choose another"
     ]
 
 

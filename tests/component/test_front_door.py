@@ -200,7 +200,15 @@ async def test_what_is_no_request_is_a_bad_request(caller: httpx.AsyncClient, bo
 
 @pytest.mark.parametrize(
     "plate",
-    ["🚗", "AB\u202e12", "AB\x00", "A" * 17, "A" * 100_000, "'; DROP TABLE sessions; --", "<script>"],
+    [
+        "🚗",
+        "AB\u202e12",
+        "AB\x00",
+        "A" * 17,
+        "A" * 100_000,
+        "'; DROP TABLE sessions; --",
+        "<script>",
+    ],
     ids=ascii,
 )
 async def test_a_hostile_plate_is_refused_in_plain_words(
@@ -229,7 +237,9 @@ async def test_a_plate_of_any_script_comes_back_as_it_was_written(
     "authorization",
     ["", "Bearer", "Bearer pk_live_wrong", f"Basic {KEY}", KEY, f"Bearer {KEY}x", "Bearer \xe9"],
 )
-@pytest.mark.parametrize("path", [SESSIONS, f"{SESSIONS}/sess_1", f"/api/v1/lots/{LOT}/availability"])
+@pytest.mark.parametrize(
+    "path", [SESSIONS, f"{SESSIONS}/sess_1", f"/api/v1/lots/{LOT}/availability"]
+)
 async def test_without_the_key_nothing_is_told(
     caller: httpx.AsyncClient, path: str, authorization: str
 ) -> None:
@@ -300,7 +310,8 @@ async def test_a_space_at_another_lot_is_not_found_here(caller: httpx.AsyncClien
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("DELETE", SESSIONS), ("PUT", f"{SESSIONS}/sess_1"), ("GET", f"{SESSIONS}/s/end")]
+    ("method", "path"),
+    [("DELETE", SESSIONS), ("PUT", f"{SESSIONS}/sess_1"), ("GET", f"{SESSIONS}/s/end")],
 )
 async def test_a_method_that_a_path_does_not_take_is_told(
     caller: httpx.AsyncClient, method: str, path: str

@@ -289,7 +289,9 @@ async def test_an_order_that_got_lost_is_followed_by_a_new_one_with_a_new_id(
         assert bench.ledger.types()[-1] == "crossed"
 
 
-async def test_an_order_under_a_token_that_another_has_passed_is_refused_and_recorded_so(tmp_path: Path) -> None:
+async def test_an_order_under_a_token_that_another_has_passed_is_refused_and_recorded_so(
+    tmp_path: Path,
+) -> None:
     async with a_bench(tmp_path) as bench:
         await bench.ledger.submit(a_booking("ABC1234"))
         await bench.look(**THERE)

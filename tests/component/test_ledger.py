@@ -189,7 +189,11 @@ def test_the_personal_parts_can_be_removed_and_the_chain_still_verifies(
 
 def test_nothing_personal_stands_outside_the_personal_part(day: tuple[Head, list[Row]]) -> None:
     _, rows = day
-    code = next(json.loads(row.personal)["gate_code"] for row in rows if row.type == "session_reserved" and row.personal)
+    code = next(
+        json.loads(row.personal)["gate_code"]
+        for row in rows
+        if row.type == "session_reserved" and row.personal
+    )
 
     kept = "".join(row.model_copy(update={"personal": None}).model_dump_json() for row in rows)
 
@@ -331,7 +335,9 @@ def test_the_schema_of_a_lot_knows_no_second_open_stay(
 
 
 def test_a_space_that_somebody_holds_is_not_given_away(tmp_path: Path) -> None:
-    with contextlib.closing(a_database(tmp_path / "copy.db", "parkgraph.journal.migrations")) as copy:
+    with contextlib.closing(
+        a_database(tmp_path / "copy.db", "parkgraph.journal.migrations")
+    ) as copy:
         apply(LOT, NOON.isoformat(), a_lot(), copy)
         apply(LOT, NOON.isoformat(), a_reservation(), copy)
 

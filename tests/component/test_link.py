@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from parkgraph.journal.chain import GENESIS, Head, Row, hash_row
-from parkgraph.journal.ledger import MIGRATIONS, chained, Moment
+from parkgraph.journal.ledger import MIGRATIONS, Moment, chained
 from parkgraph.journal.link import (
     Acknowledgement,
     Batch,
@@ -27,7 +27,16 @@ from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.mqtt import Channel, Message
 from parkgraph_edge.store.opening import OpenLot
 from tests.builders import LOT, NOON, a_booking, a_crossing, a_grant, a_lot, a_reservation
-from tests.fakes import OpenLedger, Recording, a_database, facts_of, journal_of, open_ledger, randomness
+from tests.fakes import (
+    OpenLedger,
+    Recording,
+    a_database,
+    facts_of,
+    journal_of,
+    open_ledger,
+    randomness,
+    until,
+)
 
 EPOCH: Final = 7
 
@@ -37,7 +46,9 @@ def rows_of(*records: AnyRecord, epoch: int = EPOCH, lot: str = LOT) -> list[Row
     head = Head(epoch=epoch, seq=0, hash=GENESIS)
     rows: list[Row] = []
     for record in records:
-        row = chained(lot, head, record, actor="system", moment=Moment(NOON, randomness().randbytes))
+        row = chained(
+            lot, head, record, actor="system", moment=Moment(NOON, randomness().randbytes)
+        )
         rows.append(row)
         head = Head(epoch=epoch, seq=row.seq, hash=row.hash)
     return rows
@@ -113,9 +124,7 @@ def test_a_gap_is_refused_and_the_last_row_before_it_named(copy: Copy) -> None:
 
     answer = copy.take(a_batch(*ROWS[2:]))
 
-    assert answer == Acknowledgement(
-        head=head_of(ROWS[0]), fault="row 3 stands where 2 belongs"
-    )
+    assert answer == Acknowledgement(head=head_of(ROWS[0]), fault="row 3 stands where 2 belongs")
     assert copy.stored() == ROWS[:1]
 
 
@@ -305,9 +314,10 @@ async def linked(ledger: OpenLedger, net: Net) -> AsyncIterator[FakeChannel]:
 
 
 async def copied(ledger: OpenLedger, copy: Copy) -> None:
-    """Wait until the copy has the whole journal and the lot knows it. pytest's limit ends the wait."""
-    while ledger.rows() != copy.stored() or acknowledged(ledger) != len(ledger.rows()):
-        await asyncio.sleep(0.1)
+    """Wait until the copy has the whole journal and the lot knows it."""
+    await until(
+        lambda: ledger.rows() == copy.stored() and acknowledged(ledger) == len(ledger.rows())
+    )
 
 
 def acknowledged(ledger: OpenLedger) -> int:

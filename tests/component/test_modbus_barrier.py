@@ -1,4 +1,4 @@
-"""The driver of the simulated controller, byte for byte. Source: `firmware-sim/README.md`, section 3."""
+"""The driver of the simulated controller, byte for byte: `firmware-sim/README.md`, section 3."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from parkgraph_edge.devices.modbus_barrier import ModbusBarrier, decode, encode
 from parkgraph_edge.devices.space_sensors import SpaceSensors
 from parkgraph_edge.rules.barriers import VendOrder
 from tests.builders import a_barrier_state
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, until
 
 # Everything behind the transaction number: protocol, length, device, function, body.
 READ = bytes.fromhex("0000 0006 01 04 0000 0014")
@@ -71,8 +71,7 @@ async def a_controller(*answers: bytes | None) -> AsyncIterator[tuple[Controller
     server = await asyncio.start_server(controller.serve, "127.0.0.1", 0)
     async with server:
         yield controller, server.sockets[0].getsockname()[1]
-        while controller.lost < controller.connections:
-            await asyncio.sleep(0.01)
+        await until(lambda: controller.lost == controller.connections)
 
 
 @contextlib.asynccontextmanager
@@ -139,8 +138,7 @@ async def test_an_order_without_an_answer_is_dropped_with_its_connection_and_not
     async with a_barrier(None, STATE) as (barrier, controller):
         with pytest.raises(UnavailableError):
             await barrier.vend(hasty)
-        while not controller.lost:
-            await asyncio.sleep(0.01)
+        await until(lambda: controller.lost == 1)
 
         await barrier.read()
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from parkgraph.model.records import VendFinished, VendOutcome, parse_record
+from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.store.keys import gate_code_key
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import Admitted, FinishVend, Present
-from parkgraph.model.records import VendFinished, VendOutcome, parse_record
-from parkgraph.runtime.errors import UnavailableError
 from tests.builders import LOT, a_booking, a_gate, a_lot, a_plate
 from tests.fakes import open_ledger, randomness
 

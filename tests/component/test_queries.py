@@ -24,9 +24,7 @@ QUERIES = [
     for package, file in MODULES
     for name, text in load_queries(package, file).items()
 ]
-SCRIPTS = sorted(
-    path for top in ("library", "edge") for path in (ROOT / top).rglob("*.sql")
-)
+SCRIPTS = sorted(path for top in ("library", "edge") for path in (ROOT / top).rglob("*.sql"))
 
 
 @pytest.fixture(scope="module")

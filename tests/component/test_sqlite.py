@@ -44,7 +44,7 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path: Path, content:
 
 
 def test_a_folder_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="cannot be written .*; check folder") as caught:
+    with pytest.raises(UnavailableError, match=r"cannot be written .*; check folder") as caught:
         connect(tmp_path / "nowhere" / "ledger.db")
 
     assert "\n" not in str(caught.value)
@@ -62,7 +62,9 @@ def test_a_database_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path)
     with contextlib.closing(a_database(tmp_path / "ledger.db")) as connection:
         connection.execute("INSERT INTO migrations VALUES ('parkgraph.journal/0099_later.sql')")
 
-        with pytest.raises(RefusedError, match=r"newer than this program: it has .*0099_later\.sql"):
+        with pytest.raises(
+            RefusedError, match=r"newer than this program: it has .*0099_later\.sql"
+        ):
             migrate(connection, [MIGRATIONS, EDGE_MIGRATIONS])
 
 
@@ -79,7 +81,8 @@ def test_the_lock_keeps_a_second_one_out_and_ends_with_its_holder(tmp_path: Path
 def test_the_lock_keeps_a_second_process_out(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     program = (
-        f"from pathlib import Path; from parkgraph.runtime.sqlite import lock; lock(Path({str(path)!r}))"
+        "from pathlib import Path; from parkgraph.runtime.sqlite import lock; "
+        f"lock(Path({str(path)!r}))"
     )
     held = lock(path)
 

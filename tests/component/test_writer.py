@@ -70,7 +70,6 @@ async def held_up(writer: Writer) -> AsyncIterator[Callable[[], None]]:
             may_end.set()
 
 
-
 async def test_the_answer_is_what_the_job_returned(path: Path) -> None:
     async with a_writer(path) as writer:
         answer = await writer.submit(write("one"))
@@ -121,24 +120,22 @@ async def test_many_who_wait_take_few_commits(path: Path) -> None:
 
 
 async def test_urgent_jobs_go_first_and_each_queue_keeps_its_order(path: Path) -> None:
-    async with a_writer(path) as writer, asyncio.TaskGroup() as group:
-        async with held_up(writer):
-            for note in ("call 1", "call 2"):
-                group.create_task(writer.submit(write(note)))
-            for note in ("lane 1", "lane 2"):
-                group.create_task(writer.submit(write(note), urgent=True))
-            await asyncio.sleep(0)
+    async with a_writer(path) as writer, asyncio.TaskGroup() as group, held_up(writer):
+        for note in ("call 1", "call 2"):
+            group.create_task(writer.submit(write(note)))
+        for note in ("lane 1", "lane 2"):
+            group.create_task(writer.submit(write(note), urgent=True))
+        await asyncio.sleep(0)
 
     assert notes_in(path) == ["lane 1", "lane 2", "call 1", "call 2"]
 
 
 async def test_a_flood_of_calls_delays_a_lane_by_one_batch_at_most(path: Path) -> None:
-    async with a_writer(path) as writer, asyncio.TaskGroup() as group:
-        async with held_up(writer):
-            for number in range(3 * BATCH):
-                group.create_task(writer.submit(write(f"call {number}")))
-            group.create_task(writer.submit(write("lane"), urgent=True))
-            await asyncio.sleep(0)
+    async with a_writer(path) as writer, asyncio.TaskGroup() as group, held_up(writer):
+        for number in range(3 * BATCH):
+            group.create_task(writer.submit(write(f"call {number}")))
+        group.create_task(writer.submit(write("lane"), urgent=True))
+        await asyncio.sleep(0)
 
     assert notes_in(path)[0] == "lane"
 
@@ -180,16 +177,17 @@ async def test_a_broken_constraint_is_the_job_s_own(path: Path) -> None:
         assert await writer.submit(write("two")) == "two"
 
 
-@pytest.mark.parametrize(("is_urgent", "most"), [(False, MOST_WAITING), (True, MOST_URGENT_WAITING)])
+@pytest.mark.parametrize(
+    ("is_urgent", "most"), [(False, MOST_WAITING), (True, MOST_URGENT_WAITING)]
+)
 async def test_a_full_queue_refuses(path: Path, is_urgent: bool, most: int) -> None:  # noqa: FBT001
-    async with a_writer(path) as writer, asyncio.TaskGroup() as group:
-        async with held_up(writer):
-            for number in range(most):
-                group.create_task(writer.submit(write(str(number)), urgent=is_urgent))
-            await asyncio.sleep(0)
+    async with a_writer(path) as writer, asyncio.TaskGroup() as group, held_up(writer):
+        for number in range(most):
+            group.create_task(writer.submit(write(str(number)), urgent=is_urgent))
+        await asyncio.sleep(0)
 
-            with pytest.raises(UnavailableError, match=f"{most} commands wait already"):
-                await writer.submit(write("too many"), urgent=is_urgent)
+        with pytest.raises(UnavailableError, match=f"{most} commands wait already"):
+            await writer.submit(write("too many"), urgent=is_urgent)
 
     assert len(notes_in(path)) == most
 

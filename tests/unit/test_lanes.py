@@ -27,7 +27,7 @@ NOW = 1001.0
 
 
 def after(lane: Lane, *looks: dict[str, Any], now: float = NOW) -> tuple[Lane, list[Finding]]:
-    """Return the lane after `looks`, and all that was found; what a look leaves out is as before."""
+    """Return the lane after `looks`, and what was found; what a look leaves out is as before."""
     findings: list[Finding] = []
     for number, changes in enumerate(looks):
         before = lane.barrier or a_barrier_state()
@@ -109,7 +109,10 @@ def test_a_passage_between_two_looks_is_one_crossing() -> None:
 
 def test_who_backs_out_has_not_crossed() -> None:
     lane, findings = after(
-        a_lane(LaneState.ADMITTED), {"is_occupied": True}, {"is_occupied": False}, {"is_armed": False}
+        a_lane(LaneState.ADMITTED),
+        {"is_occupied": True},
+        {"is_occupied": False},
+        {"is_armed": False},
     )
 
     assert effects(findings) == BACKED_OUT

@@ -1,4 +1,4 @@
-"""Whatever cars do and whenever the gateway looks: each admission ends once, each passage counts once."""
+"""Whatever cars do, whenever one looks: each admission ends once, each passage counts once."""
 
 from dataclasses import dataclass, replace
 

@@ -7,7 +7,9 @@ from parkgraph.model.records import SpaceClass
 from parkgraph_edge.rules.spaces import FreeSpace, assign
 
 frees = st.lists(
-    st.builds(FreeSpace, st.sampled_from([f"S-{n:02}" for n in range(20)]), st.sampled_from(SpaceClass)),
+    st.builds(
+        FreeSpace, st.sampled_from([f"S-{n:02}" for n in range(20)]), st.sampled_from(SpaceClass)
+    ),
     unique_by=lambda free: free.space,
 )
 occupied_spaces = st.frozensets(st.sampled_from([f"S-{n:02}" for n in range(20)]))
@@ -46,9 +48,9 @@ def test_a_space_for_autonomous_vehicles_is_for_nobody_else() -> None:
     assert assign([own], autonomous=False, occupied=()) is None
 
 
-@given(frees, st.booleans(), occupied_spaces)
+@given(free=frees, autonomous=st.booleans(), occupied=occupied_spaces)
 def test_no_overflow_ever_uses_an_accessible_or_an_occupied_space(
-    free: list[FreeSpace], autonomous: bool, occupied: frozenset[str]  # noqa: FBT001
+    *, free: list[FreeSpace], autonomous: bool, occupied: frozenset[str]
 ) -> None:
     assigned = assign(free, autonomous=autonomous, occupied=occupied)
 
@@ -57,11 +59,11 @@ def test_no_overflow_ever_uses_an_accessible_or_an_occupied_space(
     assert assigned is None or assigned.space not in occupied
 
 
-@given(frees, st.booleans(), occupied_spaces, st.randoms())
+@given(data=st.data(), free=frees, autonomous=st.booleans(), occupied=occupied_spaces)
 def test_the_order_in_which_spaces_are_listed_makes_no_difference(
-    free: list[FreeSpace], autonomous: bool, occupied: frozenset[str], random: st.DataObject  # noqa: FBT001
+    *, data: st.DataObject, free: list[FreeSpace], autonomous: bool, occupied: frozenset[str]
 ) -> None:
-    shuffled = sorted(free, key=lambda _: random.random())  # type: ignore[attr-defined]
+    shuffled = data.draw(st.permutations(free))
 
     assert assign(free, autonomous=autonomous, occupied=occupied) == assign(
         shuffled, autonomous=autonomous, occupied=occupied

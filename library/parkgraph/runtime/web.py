@@ -1,4 +1,4 @@
-"""Serving an ASGI application inside a running loop, without taking over the program's signals."""
+"""HTTP servers inside a running loop, which leave the program's signals alone."""
 
 import asyncio
 import contextlib
@@ -11,12 +11,6 @@ import uvicorn
 from parkgraph.runtime.errors import RefusedError
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket bound to `host` and `port`; port 0 takes a free one.
 
@@ -27,6 +21,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)
     except OSError as error:
         listener.close()
         raise RefusedError(
@@ -35,14 +30,37 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(app: Any, listener: socket.socket) -> None:
-    """Serve `app` on `listener` until cancelled; then finish open calls for at most two seconds."""
+def url(listener: socket.socket) -> str:
+    """Return the address of a server on `listener`."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+async def serve(app: Any, listener: socket.socket, *, finish_within_seconds: int = 2) -> None:
+    """Serve the ASGI application `app` on `listener` until cancelled.
+
+    Open calls then have so long to finish; streams that still run are cut.
+    """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        timeout_graceful_shutdown=finish_within_seconds,
     )
     server = _Server(config)
     try:
         await server.serve(sockets=[listener])
     except asyncio.CancelledError:
-        await server.shutdown(sockets=[listener])
+        if server.started:
+            await server.shutdown(sockets=[listener])
         raise
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
