@@ -1,15 +1,12 @@
 """`parkgraph-cloud`: the cloud core of many lots."""
 
 import argparse
-import asyncio
-import sqlite3
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
-import uvloop
-
-from parkgraph.runtime import logs
-from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
+from parkgraph.runtime import program
 from parkgraph_cloud import daemon
 from parkgraph_cloud.settings import load_settings
 
@@ -22,15 +19,11 @@ def main() -> int:
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="cloud.toml")
     run.add_argument("--log", metavar="FILE", help="append logs to FILE instead of stderr")
     arguments = parser.parse_args()
-    logs.set_up(to=arguments.log)
-    try:
-        settings = load_settings(arguments.config).settings
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(daemon.run(settings))
-    except (RefusedError, UnavailableError, CorruptError, sqlite3.Error) as error:
-        sys.stderr.write(f"parkgraph-cloud: {error}\n")
-        return 2 if isinstance(error, RefusedError) else 1
-    return 0
+
+    def start() -> Coroutine[Any, Any, None]:
+        return daemon.run(load_settings(arguments.config).settings)
+
+    return program.run("parkgraph-cloud", start, log=arguments.log)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,12 @@
 """`parkgraph-edge`: run the gateway, read plates, check a configuration."""
 
 import argparse
-import asyncio
-import sqlite3
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
-import uvloop
-
-from parkgraph.runtime import logs
-from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
+from parkgraph.runtime import program
 from parkgraph_edge import configuration_commands, daemon, reading
 from parkgraph_edge.settings import load_settings
 
@@ -30,15 +27,10 @@ def main() -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    logs.set_up(to=arguments.log)
-    try:
-        settings = load_settings(arguments.config).settings
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(daemon.run(settings))
-    except (RefusedError, UnavailableError, CorruptError, sqlite3.Error) as error:
-        sys.stderr.write(f"parkgraph-edge: {error}\n")
-        return 2 if isinstance(error, RefusedError) else 1
-    return 0
+    def start() -> Coroutine[Any, Any, None]:
+        return daemon.run(load_settings(arguments.config).settings)
+
+    return program.run("parkgraph-edge", start, log=arguments.log)
 
 
 if __name__ == "__main__":

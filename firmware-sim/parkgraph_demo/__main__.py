@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from parkgraph.runtime.clock import SystemClock
+from parkgraph.runtime.loops import first_of
 from parkgraph_demo.narrator import Narrator
 from parkgraph_demo.programs import ProgramError
 from parkgraph_demo.report import count, show
@@ -36,7 +37,7 @@ def main() -> int:
     print(f"Starting broker, cloud, firmware-sim and edge; their logs: {_short(log)}", flush=True)
     try:
         return asyncio.run(_demo(work, log, arguments))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         return 0
     except (StoryError, ProgramError) as error:
         sys.stderr.write(f"parkgraph-demo: {error}\n")
@@ -57,7 +58,7 @@ async def _tell(stack: Stack, arguments: argparse.Namespace) -> int:
     try:
         await story.tell()
     except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
+        raise first_of(failures) from failures
     report = await count(stack, story)
     await show(stack, story, report, narrator)
     if arguments.report:

@@ -6,25 +6,6 @@ from datetime import datetime
 from typing import Final, TextIO
 from zoneinfo import ZoneInfo
 
-from parkgraph.model.money import from_minor
-from parkgraph.model.records import (
-    AdmissionGranted,
-    AdmissionLapsed,
-    AnyRecord,
-    Crossed,
-    CrossedUnadmitted,
-    Direction,
-    LotDescribed,
-    Means,
-    NoShowDeclared,
-    PresentationRefused,
-    SessionEnded,
-    SessionReserved,
-    VendFinished,
-    VendOrdered,
-    VendOutcome,
-)
-
 WIDTH: Final = 100
 _GREEN, _RED, _DIM, _BOLD, _OFF = "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
@@ -36,14 +17,14 @@ class Narrator:
         self, zone: ZoneInfo, *, is_cut: Callable[[], bool], out: TextIO = sys.stdout
     ) -> None:
         """Print to `out`, in the time of `zone`."""
-        self._zone = zone
+        self.zone = zone
         self._is_cut = is_cut
         self._out = out
         self._has_colour = out.isatty()
 
     def say(self, who: str, what: str, *, at: datetime) -> None:
         """Print one event."""
-        clock = at.astimezone(self._zone).strftime("%H:%M:%S")
+        clock = at.astimezone(self.zone).strftime("%H:%M:%S")
         link = "link CUT" if self._is_cut() else "link up "
         room = WIDTH - len(clock) - len(link) - 15
         line = f"{clock}  {self._paint(link)}  {who[:9]:<9}  {what[:room]}"
@@ -73,44 +54,3 @@ class Narrator:
     def _print(self, line: str) -> None:
         self._out.write(line + "\n")
         self._out.flush()
-
-
-def describe(record: AnyRecord, currency: str) -> str | None:  # noqa: C901, PLR0911, PLR0912 (one case a record)
-    """Say in words what `record` records; None where people need not hear of it."""
-    match record:
-        case SessionReserved():
-            return f"booked: space {record.space}, enter by {record.entry_lane}"
-        case AdmissionGranted(means=Means.PLATE):
-            confidence = round(100 * (record.confidence or 0))
-            return (
-                f"plate read {confidence} % sure, admitted at {record.lane}"
-                f" {record.frame_to_decision_ms} ms after the frame"
-            )
-        case AdmissionGranted():
-            return f"admitted at {record.lane} by {record.means.value}"
-        case VendFinished(outcome=VendOutcome.OPENED, decision_to_boom_ms=None):
-            return f"barrier {record.lane} is up"
-        case VendFinished(outcome=VendOutcome.OPENED):
-            return f"barrier {record.lane} moves {record.decision_to_boom_ms} ms after the decision"
-        case VendFinished():
-            return f"barrier {record.lane}: order {record.order} {record.outcome.value}"
-        case Crossed(direction=Direction.ENTRY):
-            return f"through {record.lane}, the loops say so: inside"
-        case Crossed():
-            return f"through {record.lane}: out, owes {_money(record.amount_minor, currency)}"
-        case CrossedUnadmitted():
-            return f"{record.vehicles} went through {record.lane} without admission"
-        case PresentationRefused():
-            return f"refused at {record.lane}: {record.reason.value.replace('_', ' ')}"
-        case AdmissionLapsed():
-            return f"{record.why.replace('_', ' ')} at {record.lane}"
-        case SessionEnded():
-            return f"stay ended, owes {_money(record.amount_minor, currency)}"
-        case NoShowDeclared():
-            return "did not come; its space is free again"
-        case LotDescribed() | VendOrdered():
-            return None
-
-
-def _money(minor: int | None, currency: str) -> str:
-    return "nothing" if minor is None else f"{from_minor(minor, currency)} {currency}"

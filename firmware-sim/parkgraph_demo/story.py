@@ -14,15 +14,18 @@ from parkgraph.model.records import (
     AnyRecord,
     Crossed,
     Direction,
+    LotDescribed,
     PresentationRefused,
     VendFinished,
+    VendOrdered,
     parse_record,
 )
+from parkgraph.model.sentences import Stay, sentence
 from parkgraph.model.sessions import SessionState
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.sqlite import open_reader
 from parkgraph_demo.journals import compare, rows_after
-from parkgraph_demo.narrator import Narrator, describe
+from parkgraph_demo.narrator import Narrator
 from parkgraph_demo.stack import LOT, Stack
 
 EACH_STEP_SECONDS: Final = 45.0
@@ -186,9 +189,11 @@ class Story:
                 await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _hear(self, row: Row, record: AnyRecord) -> None:
-        if text := describe(record, "USD"):
-            at = datetime.fromisoformat(row.at)
-            self._narrator.say(self._who(row.subject), text, at=at)
+        visit = self._visit_of(row.subject)
+        if not isinstance(record, LotDescribed | VendOrdered):
+            text = sentence(record, _stay(visit), self._narrator.zone)
+            who = visit.name if visit else "Lot"
+            self._narrator.say(who, text, at=datetime.fromisoformat(row.at))
         match record:
             case AdmissionGranted():
                 await self._hear_admission(record)
@@ -202,7 +207,7 @@ class Story:
                 pass
 
     async def _hear_admission(self, record: AdmissionGranted) -> None:
-        visit = next((v for v in self.visits if v.booked and v.booked.id == record.session), None)
+        visit = self._visit_of(record.session)
         if visit and record.direction is Direction.ENTRY:
             visit.means = record.means.value
         if record.frame_to_decision_ms is None or not (record.personal and record.personal.plate):
@@ -224,11 +229,8 @@ class Story:
         nearest = max(there, key=lambda car: car["x_m"], default=None)
         return nearest["plate"] if nearest else ""
 
-    def _who(self, subject: str) -> str:
-        for visit in self.visits:
-            if visit.booked and visit.booked.id == subject:
-                return visit.name
-        return "Lot"
+    def _visit_of(self, session: str | None) -> Visit | None:
+        return next((v for v in self.visits if v.booked and v.booked.id == session), None)
 
     def _say(self, who: str, what: str) -> None:
         self._narrator.say(who, what, at=self._clock.now())
@@ -269,6 +271,13 @@ async def completed_in_cloud(stack: Stack, visits: list[Visit]) -> dict[str, int
         sessions = await stack.cloud.sessions(fleet)
         listed.extend(s.id for s in sessions if s.state is SessionState.COMPLETED)
     return {visit.session.id: listed.count(visit.session.id) for visit in visits}
+
+
+def _stay(visit: Visit | None) -> Stay:
+    if visit is None:
+        return Stay()
+    space = visit.session.entry_instructions.assigned_space
+    return Stay(plate=visit.plate, space=space, currency=visit.session.currency)
 
 
 def _plates(chance: random.Random) -> Iterator[str]:

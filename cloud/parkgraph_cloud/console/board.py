@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from parkgraph.journal.link import LotState
 from parkgraph.model.records import parse_record
-from parkgraph_cloud.console.sentences import Stay, sentence, wants_attention
+from parkgraph.model.sentences import Stay, sentence, wants_attention
 
 # A lot says how it is every two seconds.
 SILENT_AFTER: Final = timedelta(seconds=10)

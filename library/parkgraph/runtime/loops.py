@@ -40,9 +40,16 @@ async def run(loops: Mapping[str, Coroutine[Any, Any, None]]) -> None:
             for name, loop in loops.items():
                 group.create_task(loop, name=name)
     except BaseExceptionGroup as failures:
-        first = failures.exceptions[0]
+        first = first_of(failures)
         if not isinstance(first, StopRequestedError):
             raise first from failures
+
+
+def first_of(failures: BaseException) -> BaseException:
+    """Return the first error in a group, and in the groups within it."""
+    while isinstance(failures, BaseExceptionGroup):
+        failures = failures.exceptions[0]
+    return failures
 
 
 async def together(*loops: Coroutine[Any, Any, None]) -> None:
@@ -59,7 +66,7 @@ async def together(*loops: Coroutine[Any, Any, None]) -> None:
         away, bugs = failures.split(UnavailableError)
         if bugs is not None or away is None:
             raise
-        raise UnavailableError(str(away.exceptions[0])) from failures
+        raise UnavailableError(str(first_of(away))) from failures
 
 
 async def keep_trying(

@@ -28,7 +28,7 @@ from parkgraph.model.records import (
     VendOrdered,
     VendOutcome,
 )
-from parkgraph_cloud.console.sentences import Stay, sentence, wants_attention
+from parkgraph.model.sentences import Stay, sentence, wants_attention
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)

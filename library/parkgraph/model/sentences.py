@@ -1,4 +1,4 @@
-"""What a record says, as a sentence for an operator."""
+"""What a record says, as a sentence for people."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
