@@ -166,10 +166,10 @@ class Recording:
         return Decision(None, self.records)
 
 
-async def until(is_so: Callable[[], bool]) -> None:
+async def until(is_so: Callable[[], bool], *, every_seconds: float = 0.02) -> None:
     """Wait until `is_so`; pytest's limit of time ends what hangs."""
-    while not is_so():
-        await asyncio.sleep(0.02)
+    while not is_so():  # noqa: ASYNC110  what is waited for may be on another thread
+        await asyncio.sleep(every_seconds)
 
 
 def randomness(seed: int = 0) -> random.Random:

@@ -10,7 +10,7 @@ from parkgraph_edge.store.keys import gate_code_key
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import Admitted, FinishVend, Present
 from tests.builders import LOT, a_booking, a_gate, a_lot, a_plate
-from tests.fakes import open_ledger, randomness
+from tests.fakes import facts_of, journal_of, open_ledger, randomness
 
 
 async def test_an_unfinished_order_is_too_late_and_stays_so(tmp_path: Path) -> None:
@@ -52,8 +52,9 @@ async def test_the_description_is_recorded_once_and_again_when_it_changes(tmp_pa
         async with open_ledger(tmp_path) as ledger:
             await ledger.submit(OpenLot(LOT, lot))
 
-    assert ledger.types() == ["lot_described", "lot_described"]
-    assert ledger.one("SELECT COUNT(*) FROM spaces") == 2
+    rows = journal_of(tmp_path / "ledger.db")
+    assert [row.type for row in rows] == ["lot_described", "lot_described"]
+    assert len(facts_of(tmp_path / "ledger.db")["spaces"]) == 2
 
 
 async def test_a_space_that_is_gone_stays_while_somebody_holds_it(tmp_path: Path) -> None:

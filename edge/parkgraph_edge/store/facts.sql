@@ -21,10 +21,14 @@ SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) A
  GROUP BY space_class;
 
 -- name: open_session_of_vehicle
-SELECT session
-  FROM sessions
- WHERE lot = :lot AND state IN ('reserved', 'arriving', 'parked', 'leaving')
-   AND (plate_letters = :plate_letters OR vin = :vin)
+-- Two selects, each by its unique index; one with OR would read every open session of the lot.
+SELECT session FROM sessions
+ WHERE lot = :lot AND plate_letters = :plate_letters
+   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+ UNION ALL
+SELECT session FROM sessions
+ WHERE lot = :lot AND vin = :vin
+   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
  LIMIT 1;
 
 -- name: has_open_code

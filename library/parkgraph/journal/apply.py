@@ -27,6 +27,9 @@ from parkgraph.runtime.queries import load_queries
 
 _SQL: Final = load_queries("parkgraph.journal", "apply.sql")
 
+# What a record says, with its lot and time: the named parameters of the queries.
+Values = dict[str, Any]
+
 
 class FactsConflictError(Exception):
     """The facts do not admit this record, such as a second holder for one space."""
@@ -41,95 +44,95 @@ def apply(  # noqa: C901 (one case a record)
         FactsConflictError: the space it gives away has a holder.
         UnexpectedRecordError: the session it moves is not in a state that admits it.
     """
+    values = record.model_dump(mode="json") | {"lot": lot, "at": at}
     match record:
         case LotDescribed():
-            _describe_lot(lot, record, connection)
+            _describe_lot(record, values, connection)
         case SessionReserved():
-            _reserve(lot, at, record, connection)
+            _reserve(record, values, connection)
         case AdmissionGranted():
-            _admit(lot, at, record, connection)
+            _admit(record, values, connection)
         case Crossed():
-            _cross(lot, at, record, connection)
+            _cross(record, values, connection)
         case AdmissionLapsed():
-            _execute(connection, "finish_admission", lot, record, outcome=record.why)
+            _execute(connection, "finish_admission", values, outcome=record.why)
             if record.session:
-                _move(lot, record.session, record, connection)
+                _move(record.session, record, values, connection)
         case SessionEnded():
-            _move(lot, record.session, record, connection)
-            _execute(connection, "set_ended", lot, record, at=at)
+            _move(record.session, record, values, connection)
+            _execute(connection, "set_ended", values)
         case NoShowDeclared():
-            _move(lot, record.session, record, connection)
-            _execute(connection, "free_space", lot, record)
+            _move(record.session, record, values, connection)
+            _execute(connection, "free_space", values)
         case VendOrdered():
-            _execute(connection, "put_order", lot, record, at=at)
+            _execute(connection, "put_order", values)
         case VendFinished():
-            _execute(connection, "finish_order", lot, record)
+            _execute(connection, "finish_order", values)
         case PresentationRefused(reason=Reason.WRONG_CODE):
-            _execute(connection, "count_wrong_code", lot, record)
+            _execute(connection, "count_wrong_code", values)
         case PresentationRefused() | CrossedUnadmitted():
             pass  # evidence; no fact follows from it
 
 
 def _execute(
-    connection: sqlite3.Connection, query: str, lot: str, record: AnyRecord, **more: Any
+    connection: sqlite3.Connection, query: str, values: Values, **more: Any
 ) -> sqlite3.Cursor:
-    parameters = record.model_dump(mode="json") | {"lot": lot} | more
-    return connection.execute(_SQL[query], parameters)
+    return connection.execute(_SQL[query], {**values, **more})
 
 
-def _describe_lot(lot: str, record: LotDescribed, connection: sqlite3.Connection) -> None:
-    _execute(connection, "put_lot", lot, record, description=record.model_dump_json())
+def _describe_lot(record: LotDescribed, values: Values, connection: sqlite3.Connection) -> None:
+    _execute(connection, "put_lot", values, description=record.model_dump_json())
     connection.executemany(
         _SQL["put_space"],
-        [{"lot": lot, "space": s.space, "space_class": s.space_class} for s in record.spaces],
+        [
+            {"lot": values["lot"], "space": s.space, "space_class": s.space_class}
+            for s in record.spaces
+        ],
     )
     listed = json.dumps([s.space for s in record.spaces])
-    _execute(connection, "drop_spaces_not_listed", lot, record, listed=listed)
+    _execute(connection, "drop_spaces_not_listed", values, listed=listed)
 
 
-def _reserve(lot: str, at: str, record: SessionReserved, connection: sqlite3.Connection) -> None:
+def _reserve(record: SessionReserved, values: Values, connection: sqlite3.Connection) -> None:
     personal = record.personal
     plate = parse_plate(personal.plate) if personal and personal.plate else None
     _execute(
         connection,
         "put_session",
-        lot,
-        record,
-        at=at,
+        values,
         plate=plate.raw if plate else None,
         plate_letters=plate.letters if plate else None,
         plate_folded=plate.folded if plate else None,
         vin=personal.vin if personal else None,
         gate_code=(personal.gate_code if personal else None) or "",
     )
-    if _execute(connection, "hold_space", lot, record).rowcount != 1:
+    if _execute(connection, "hold_space", values).rowcount != 1:
         raise FactsConflictError(f"space {record.space} is not free")
 
 
-def _admit(lot: str, at: str, record: AdmissionGranted, connection: sqlite3.Connection) -> None:
-    _execute(connection, "put_admission", lot, record, at=at)
+def _admit(record: AdmissionGranted, values: Values, connection: sqlite3.Connection) -> None:
+    _execute(connection, "put_admission", values)
     if record.session:
-        _move(lot, record.session, record, connection)
+        _move(record.session, record, values, connection)
     if record.means is Means.CODE:
-        _execute(connection, "forget_wrong_codes", lot, record)
+        _execute(connection, "forget_wrong_codes", values)
 
 
-def _cross(lot: str, at: str, record: Crossed, connection: sqlite3.Connection) -> None:
-    _execute(connection, "finish_admission", lot, record, outcome="crossed")
+def _cross(record: Crossed, values: Values, connection: sqlite3.Connection) -> None:
+    _execute(connection, "finish_admission", values, outcome="crossed")
     if record.session is None:
         return
-    _move(lot, record.session, record, connection)
+    _move(record.session, record, values, connection)
     if record.direction is Direction.ENTRY:
-        _execute(connection, "set_entered", lot, record, at=at)
+        _execute(connection, "set_entered", values)
     else:
-        _execute(connection, "set_ended", lot, record, at=at)
-        _execute(connection, "free_space", lot, record)
+        _execute(connection, "set_ended", values)
+        _execute(connection, "free_space", values)
 
 
-def _move(lot: str, session: str, record: AnyRecord, connection: sqlite3.Connection) -> None:
-    key = {"lot": lot, "session": session}
-    row = connection.execute(_SQL["session_state"], key).fetchone()
+def _move(session: str, record: AnyRecord, values: Values, connection: sqlite3.Connection) -> None:
+    row = _execute(connection, "session_state", values).fetchone()
     if row is None:
         raise FactsConflictError(f"session {session} is not known")
     state = next_state(session, SessionState(row["state"]), record)
-    connection.execute(_SQL["set_state"], key | {"state": state})
+    _execute(connection, "set_state", values, state=state)

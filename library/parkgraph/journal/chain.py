@@ -53,7 +53,10 @@ def digest_personal(salt: str, personal: str | None) -> str:
 
 
 def hash_row(lot: str, epoch: int, row: Row, *, previous: str) -> str:
-    """Return the hash that `row` must have after a row with the hash `previous`."""
+    """Return the hash that `row` must have after a row with the hash `previous`.
+
+    What `row` has for a hash itself does not count.
+    """
     told = [row.seq, row.at, row.actor, row.subject, row.type, row.body, row.digest]
     covered = [previous, lot, epoch, *told]
     return hashlib.sha256(json.dumps(covered, ensure_ascii=True).encode()).hexdigest()

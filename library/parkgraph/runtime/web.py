@@ -49,6 +49,7 @@ async def serve(app: Any, listener: socket.socket, *, finish_within_seconds: int
         log_config=None,
         log_level="critical",
         access_log=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=finish_within_seconds,
     )
     server = _Server(config)

@@ -106,7 +106,9 @@ class Writer:
             self._connection.close()
         except BaseException as caught:  # noqa: BLE001 (what ends the writer ends the program)
             error = caught
-            left = [*self._in_hand, *self._urgent, *self._waiting]
+            with self._change:
+                self._is_closing = True  # whoever comes now is refused and not left waiting
+                left = [*self._in_hand, *self._urgent, *self._waiting]
             for waiting in left:
                 waiting.error = UnavailableError(f"{self._path}: the writer has ended: {caught}")
             self._hand_back(left)

@@ -1,0 +1,93 @@
+"""A lane at work on a bench: its barrier, its eyes and its ledger are the test's."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from parkgraph.journal.ledger import Command, Ledger, Outcome
+from parkgraph.model.records import Direction
+from parkgraph.runtime.errors import UnavailableError
+from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
+from parkgraph_edge.rules.sightings import Sighting
+from parkgraph_edge.store.opening import OpenLot
+from tests.builders import LOT, a_lot, a_sighting
+from tests.fakes import FakeBarrier, FakeClock, OpenLedger, open_ledger, randomness
+
+
+@dataclass
+class Switch:
+    """A ledger that can be taken away."""
+
+    ledger: Ledger
+    is_away: bool = False
+
+    async def submit(self, command: Command[Outcome], *, urgent: bool = False) -> Outcome:
+        assert urgent
+        if self.is_away:
+            raise UnavailableError("the disk is full")
+        return await self.ledger.submit(command, urgent=urgent)
+
+
+@dataclass
+class Bench:
+    """A lane and all that it works with."""
+
+    clock: FakeClock
+    barrier: FakeBarrier
+    ledger: OpenLedger
+    switch: Switch
+    sighting: Sighting | None = None
+    attended: list[float] = field(default_factory=list)
+
+    async def look(self, seconds: float = 0.05, **changes: Any) -> None:
+        self.clock.advance(seconds)
+        await self.barrier.look(**changes)
+
+    async def sees(self, text: str) -> None:
+        """Let the camera read a plate now, and the lane look."""
+        self.clock.advance(0.2)
+        self.sighting = a_sighting(text, taken_at=self.clock.boot_seconds())
+        await self.look()
+
+    async def types(self, digits: str) -> None:
+        entries = self.barrier.state.keypad_entries
+        await self.look(keypad_digits=digits, keypad_entries=entries + 1)
+
+    @property
+    def orders(self) -> list[int]:
+        return [order.order for order in self.barrier.accepted]
+
+    def outcomes(self) -> list[str | None]:
+        return [order[-1] for order in self.ledger.facts()["orders"]]
+
+
+@contextlib.asynccontextmanager
+async def a_bench(
+    tmp_path: Path,
+    direction: Direction = Direction.ENTRY,
+    *,
+    clock: FakeClock | None = None,
+    barrier: FakeBarrier | None = None,
+) -> AsyncIterator[Bench]:
+    """Work a lane, with a lot that was described and nobody there."""
+    clock = clock or FakeClock()
+    async with open_ledger(tmp_path, clock=clock) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot()))
+        bench = Bench(clock, barrier or FakeBarrier(clock), ledger, Switch(ledger))
+        name = "north-in" if direction is Direction.ENTRY else "south-out"
+        lane = LaneLoop(
+            LaneConfiguration(LOT, name, direction, open_seconds=5.0),
+            bench.barrier,
+            Eyes(newest=lambda: bench.sighting, attend=bench.attended.append),
+            bench.switch,
+            clock=clock,
+            random=randomness(1).randbytes,
+        )
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(lane.run())
+            await bench.look()
+            yield bench
+            task.cancel()
