@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from pydantic import ValidationError
 
+from parkgraph.journal.ledger import read_head
 from parkgraph.journal.link import (
     EVERY_STATE,
     EVERY_UP,
@@ -60,9 +61,10 @@ class Ingest:
         try:
             if message.topic == topic(lot, "state"):
                 state = LotState.model_validate_json(message.payload)
-                await self._store_state(lot, state, is_retained=message.is_retained)
+                answer = await self._store_state(lot, state, is_retained=message.is_retained)
             else:
                 answer = await self._store_batch(lot, Batch.model_validate_json(message.payload))
+            if answer:
                 payload = answer.model_dump_json().encode()
                 await channel.publish(Message(topic(lot, "acknowledged"), payload))
         except ValidationError as error:
@@ -79,10 +81,16 @@ class Ingest:
             log.warning("batch_not_taken", lot=lot, reason=answer.fault)
         return answer
 
-    async def _store_state(self, lot: str, state: LotState, *, is_retained: bool) -> None:
+    async def _store_state(
+        self, lot: str, state: LotState, *, is_retained: bool
+    ) -> Acknowledgement | None:
+        """Keep `state`; return how far the copy is when the lot says that it has more.
+
+        So a cloud that was restored to an older copy asks for what it once acknowledged.
+        """
         now = self._clock.now().isoformat()
 
-        def store(connection: sqlite3.Connection) -> None:
+        def store(connection: sqlite3.Connection) -> Acknowledgement | None:
             row = connection.execute(_SQL["state"], {"lot": lot}).fetchone()
             before = LotState.model_validate_json(row["body"]) if row else None
             after = newest(before, state, is_retained=is_retained)
@@ -90,8 +98,11 @@ class Ingest:
                 heard = state.at if is_retained and state.at else now
                 parameters = {"lot": lot, "body": after.model_dump_json(), "received_at": heard}
                 connection.execute(_SQL["put_state"], parameters)
+            head = read_head(connection, lot, "head")
+            is_behind = state.link == "up" and state.head_seq > (head.seq if head else 0)
+            return Acknowledgement(head=head) if is_behind and not is_retained else None
 
-        await self._writer.submit(store)
+        return await self._writer.submit(store)
 
 
 def newest(before: LotState | None, told: LotState, *, is_retained: bool) -> LotState | None:

@@ -319,6 +319,7 @@ async def test_a_method_that_a_path_does_not_take_is_told(
     response = await caller.request(method, path)
 
     assert response.status_code == 405
+    assert response.headers["allow"] != ""
     assert error_of(response)["code"] == "METHOD_NOT_ALLOWED"
 
 

@@ -64,7 +64,9 @@ class LotFacts:
 
     def reservations_overdue(self, now: datetime, *, limit: int) -> list[str]:
         """Return reservations whose vehicle has not come in time."""
-        rows = self._rows("reservations_overdue", now=now.isoformat(), limit=limit)
+        rows = self._rows(
+            "reservations_overdue", now=now.isoformat().replace("+00:00", "Z"), limit=limit
+        )
         return [row["session"] for row in rows]
 
     def description(self) -> str | None:

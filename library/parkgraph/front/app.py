@@ -107,9 +107,12 @@ class FrontDoor:
         message = f"there is nothing at {request.url.path}"
         return _refusal(CallRefusedError(ErrorCode.NOT_FOUND, message), self._request_id())
 
-    async def _no_such_method(self, request: Request, _: Exception) -> Response:
+    async def _no_such_method(self, request: Request, error: Exception) -> Response:
         message = f"{request.url.path} does not take {request.method}"
-        return _refusal(CallRefusedError(ErrorCode.METHOD_NOT_ALLOWED, message), self._request_id())
+        refusal = CallRefusedError(ErrorCode.METHOD_NOT_ALLOWED, message)
+        response = _refusal(refusal, self._request_id())
+        response.headers.update(getattr(error, "headers", None) or {})  # Allow
+        return response
 
 
 async def _body(request: Request) -> bytes:
