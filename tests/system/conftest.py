@@ -12,9 +12,14 @@ from parkgraph_demo.stack import LOT, Stack, running
 EACH_STEP_SECONDS = 30.0
 
 
+# How much faster than the clock the simulated lot lives.
+SPEED = 2.0
+
+
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     async with running(tmp_path, tmp_path / "log", seed=7) as stack:
+        await stack.side_door.tell("/run", speed=SPEED)
         yield stack
 
 

@@ -70,7 +70,7 @@ async def test_ctrl_c_leaves_no_process_no_port_and_no_file_but_the_log(tmp_path
     )
     assert demo.stdout is not None
     async with asyncio.timeout(40):
-        while b"booked" not in await demo.stdout.readline():
+        while b"reserved" not in await demo.stdout.readline():
             pass
     left = _processes_of(tmp_path)
 

@@ -9,6 +9,7 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from parkgraph.runtime.errors import UnavailableError
+from parkgraph.runtime.loops import heed_cancellation
 
 DEVICE_ID: Final = 1
 CONNECT_SECONDS: Final = 2.0
@@ -34,7 +35,8 @@ class ModbusLink:
         """
         try:
             async with asyncio.timeout(seconds):
-                return await request(await self._connected())
+                answer = await request(await self._connected())
+            heed_cancellation()
         except (TimeoutError, ModbusException, OSError) as error:
             self.abort()
             raise UnavailableError(
@@ -43,6 +45,7 @@ class ModbusLink:
         except asyncio.CancelledError:
             self.abort()
             raise
+        return answer
 
     def abort(self) -> None:
         """Drop the connection and whatever has not left it yet."""

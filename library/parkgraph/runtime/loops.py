@@ -69,6 +69,17 @@ async def together(*loops: Coroutine[Any, Any, None]) -> None:
         raise UnavailableError(str(first_of(away))) from failures
 
 
+def heed_cancellation() -> None:
+    """Raise `CancelledError` where the running task was cancelled and a library swallowed it.
+
+    To be called after awaiting a library that uses `asyncio.wait_for`: before Python 3.12 that
+    loses a cancellation which meets a result, and the loop would never end.
+    """
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def keep_trying(
     name: str,
     attempt: Callable[[], Awaitable[None]],

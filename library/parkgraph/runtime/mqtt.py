@@ -11,6 +11,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from parkgraph.runtime.errors import UnavailableError
+from parkgraph.runtime.loops import heed_cancellation
 
 # More in flight makes paho slower, fewer leaves the line idle.
 MOST_IN_FLIGHT: Final = 20
@@ -39,6 +40,7 @@ class Channel:
         """Receive what is published on `topic` from now on, and what is retained there."""
         with self._translated():
             await self._client.subscribe(topic, qos=1)
+        heed_cancellation()
 
     async def publish(self, message: Message) -> None:
         """Hand `message` to the broker with QoS 1."""
@@ -46,6 +48,7 @@ class Channel:
             await self._client.publish(
                 message.topic, message.payload, qos=1, retain=message.is_retained
             )
+        heed_cancellation()
 
     async def messages(self) -> AsyncIterator[Message]:
         """Yield what arrives, until the connection is lost."""
