@@ -70,14 +70,50 @@ async def test_loops_that_live_together_end_together_and_say_what_is_away() -> N
 
 
 async def test_a_bug_among_loops_that_live_together_is_no_absence() -> None:
-    async def away() -> None:
-        raise UnavailableError("away")
+    async def sleeps() -> None:
+        await asyncio.sleep(60)
 
     async def bug() -> None:
         raise CorruptError("bug")
 
-    with pytest.raises(BaseExceptionGroup):
-        await together(bug(), away())
+    with pytest.raises(CorruptError):
+        await together(sleeps(), bug())
+
+
+@pytest.mark.parametrize("cancels_first", [True, False])
+async def test_a_cancellation_in_the_moment_of_a_failure_is_not_forgotten(
+    *, cancels_first: bool
+) -> None:
+    fails = asyncio.Event()
+
+    async def fail() -> None:
+        await fails.wait()
+        raise UnavailableError("away")
+
+    async def attempt() -> None:
+        await together(fail(), asyncio.Event().wait())  # type: ignore[arg-type]
+
+    task = asyncio.create_task(keep_trying("it", attempt))
+    await asyncio.sleep(0.01)
+    if cancels_first:
+        task.cancel()
+    fails.set()
+    if not cancels_first:
+        task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(5):
+            await task
+
+
+async def test_after_a_failure_nothing_takes_itself_for_cancelled() -> None:
+    async def fail() -> None:
+        raise UnavailableError("away")
+
+    with pytest.raises(UnavailableError):
+        await together(fail())
+
+    heed_cancellation()
 
 
 def test_the_first_error_is_found_in_groups_within_groups() -> None:

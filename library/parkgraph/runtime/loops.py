@@ -53,20 +53,20 @@ def first_of(failures: BaseException) -> BaseException:
 
 
 async def together(*loops: Coroutine[Any, Any, None]) -> None:
-    """Run loops that live and die together.
+    """Run loops that live and die together; raise what the first of them to end raised.
 
-    Raises:
-        UnavailableError: what one of them needs is away; the others were stopped.
+    No task group: before Python 3.13 one that fails in the moment of its own cancellation forgets
+    the cancellation, and a loop around it would go on for ever.
     """
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
-        async with asyncio.TaskGroup() as group:
-            for loop in loops:
-                group.create_task(loop)
-    except BaseExceptionGroup as failures:
-        away, bugs = failures.split(UnavailableError)
-        if bugs is not None or away is None:
-            raise
-        raise UnavailableError(str(first_of(away))) from failures
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in ended:
+        task.result()
 
 
 def heed_cancellation() -> None:
