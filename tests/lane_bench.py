@@ -22,13 +22,17 @@ class Switch:
     """A ledger that can be taken away."""
 
     ledger: Ledger
+    clock: FakeClock
     is_away: bool = False
+    takes_seconds: float = 0.0
 
     async def submit(self, command: Command[Outcome], *, urgent: bool = False) -> Outcome:
         assert urgent
         if self.is_away:
             raise UnavailableError("the disk is full")
-        return await self.ledger.submit(command, urgent=urgent)
+        outcome = await self.ledger.submit(command, urgent=urgent)
+        self.clock.advance(self.takes_seconds)
+        return outcome
 
 
 @dataclass
@@ -76,7 +80,7 @@ async def a_bench(
     clock = clock or FakeClock()
     async with open_ledger(tmp_path, clock=clock) as ledger:
         await ledger.submit(OpenLot(LOT, a_lot()))
-        bench = Bench(clock, barrier or FakeBarrier(clock), ledger, Switch(ledger))
+        bench = Bench(clock, barrier or FakeBarrier(clock), ledger, Switch(ledger, clock))
         name = "north-in" if direction is Direction.ENTRY else "south-out"
         lane = LaneLoop(
             LaneConfiguration(LOT, name, direction, open_seconds=5.0),

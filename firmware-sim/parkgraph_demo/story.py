@@ -16,6 +16,7 @@ from parkgraph.model.records import (
     Direction,
     LotDescribed,
     PresentationRefused,
+    SessionReserved,
     VendFinished,
     VendOrdered,
     parse_record,
@@ -78,6 +79,7 @@ class Chronicle:
     """What the lot's journal has told so far."""
 
     rows: int = 0
+    booked: set[str] = field(default_factory=set)
     crossed: set[tuple[str, Direction]] = field(default_factory=set)
     reads: list[PlateRead] = field(default_factory=list)
     decision_to_boom_ms: list[int] = field(default_factory=list)
@@ -145,16 +147,17 @@ class Story:
                 vehicle=Vehicle(autonomous=visit.fleet == FLEET, fleet_id=visit.fleet),
             )
         )
+        await self._until(visit, "has booked", self._is_told(visit))
+        self._say(visit.name, f"drives up to {ENTRY}, plate {visit.plate}")
         sent = await self._stack.side_door.tell(
             "/cars", plate=visit.plate, lane=ENTRY, style=visit.style
         )
         visit.car = sent["car"]
-        self._say(visit.name, f"drives up to {ENTRY}, plate {visit.plate}")
         if by_code:
             await self._until(visit, "stands at the barrier", self._is(visit, "at_boom"))
             code = visit.session.entry_instructions.gate_code or ""
-            await self._stack.side_door.tell(f"/lanes/{ENTRY}/keypad", digits=code)
             self._say(visit.name, f"types the gate code {'•' * len(code)}")
+            await self._stack.side_door.tell(f"/lanes/{ENTRY}/keypad", digits=code)
         await self._until(visit, "came in", self._has_crossed(visit, Direction.ENTRY))
         await self._until(visit, "is clear of the lane", self._is(visit, "inside"))
         space = visit.session.entry_instructions.assigned_space
@@ -164,8 +167,8 @@ class Story:
 
     async def _leave(self, visit: Visit, *, after_seconds: float) -> None:
         await asyncio.sleep(after_seconds)
-        await self._stack.side_door.tell(f"/cars/{visit.car}/leave", lane=EXIT)
         self._say(visit.name, f"drives to {EXIT}")
+        await self._stack.side_door.tell(f"/cars/{visit.car}/leave", lane=EXIT)
         await self._until(visit, "left", self._has_crossed(visit, Direction.EXIT))
 
     async def _drained(self) -> tuple[int, int]:
@@ -195,6 +198,8 @@ class Story:
             who = visit.name if visit else "Lot"
             self._narrator.say(who, text, at=datetime.fromisoformat(row.at))
         match record:
+            case SessionReserved():
+                self.chronicle.booked.add(record.session)
             case AdmissionGranted():
                 await self._hear_admission(record)
             case Crossed(session=str(session)):
@@ -234,6 +239,12 @@ class Story:
 
     def _say(self, who: str, what: str) -> None:
         self._narrator.say(who, what, at=self._clock.now())
+
+    def _is_told(self, visit: Visit) -> Callable[[], Awaitable[bool]]:
+        async def is_told() -> bool:
+            return visit.session.id in self.chronicle.booked
+
+        return is_told
 
     def _has_crossed(self, visit: Visit, direction: Direction) -> Callable[[], Awaitable[bool]]:
         async def has_crossed() -> bool:

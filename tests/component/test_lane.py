@@ -90,6 +90,18 @@ async def test_the_order_is_on_disk_before_the_barrier_hears_of_it(tmp_path: Pat
         assert witness.seen == [1]
 
 
+async def test_an_order_whose_commit_took_too_long_is_not_sent(tmp_path: Path) -> None:
+    async with a_bench(tmp_path) as bench:
+        await bench.ledger.submit(a_booking("ABC1234"))
+        await bench.look(**THERE)
+        bench.switch.takes_seconds = 2.5
+
+        await bench.sees("ABC1234")
+
+        assert bench.orders == []
+        assert bench.outcomes() == ["too_late"]
+
+
 async def test_nobody_is_let_in_who_is_not_expected(tmp_path: Path) -> None:
     async with a_bench(tmp_path) as bench:
         await bench.look(**THERE)

@@ -164,7 +164,7 @@ class LaneLoop:
             digits = barrier.keypad_digits if has_typed else None
             await self._present(lane, lane.presence, digits, barrier, now)
         elif lane.admission and wants_another_order(lane, now=now):
-            await self._order_again(lane, lane.admission, barrier)
+            await self._order_again(lane, lane.admission, barrier, now)
 
     async def _record(self, findings: list[Finding], barrier: BarrierState, now: float) -> None:
         """Record what the loops confirmed; keep it until the ledger is back when it is away."""
@@ -213,14 +213,14 @@ class LaneLoop:
         try:
             outcome = await self._ledger.submit(command, urgent=True)
         except UnavailableError as error:
-            await self._go_on_without_ledger(barrier, str(error))
+            await self._go_on_without_ledger(barrier, now, str(error))
             return
         if isinstance(outcome, Admitted):
             decided_at = self._clock.boot_seconds()
             admission = OpenAdmission(outcome.admission, outcome.session, decided_at, decided_at)
             self._lane = grant(lane, admission)
             log.info("admitted", lane=self.name, session=outcome.session, order=outcome.order)
-            await self._vend(outcome.order, barrier, decided_at)
+            await self._vend(outcome.order, barrier, looked_at=now, decided_at=decided_at)
         else:
             self._last = replace(self._last, refused=self._last.refused | {outcome.reason})
             log.info("refused", lane=self.name, reason=outcome.reason.value)
@@ -243,40 +243,46 @@ class LaneLoop:
     def _is_news(self, sighting: Sighting, now: float) -> bool:
         return sighting.text != self._last.text or now - self._last.at > PRESENT_AGAIN_SECONDS
 
-    async def _go_on_without_ledger(self, barrier: BarrierState, reason: str) -> None:
+    async def _go_on_without_ledger(self, barrier: BarrierState, now: float, reason: str) -> None:
         """Open an exit for whoever stands there; an entry stays shut. Nobody is trapped."""
         if self._configuration.direction is Direction.ENTRY:
             log.error("entry_refused_without_ledger", lane=self.name, reason=reason)
             await asyncio.sleep(1.0)
             return
         log.error("exit_opened_without_ledger", lane=self.name, reason=reason)
-        await self._send(barrier.last_order + 1)
+        await self._send(barrier.last_order + 1, now)
         await asyncio.sleep(BOOM_MOVES_WITHIN_SECONDS)
 
     async def _order_again(
-        self, lane: Lane, admission: OpenAdmission, barrier: BarrierState
+        self, lane: Lane, admission: OpenAdmission, barrier: BarrierState, now: float
     ) -> None:
         command = OrderVend(self._gate(barrier), admission.admission)
         try:
             order = await self._ledger.submit(command, urgent=True)
         except UnavailableError as error:
-            await self._go_on_without_ledger(barrier, str(error))
+            await self._go_on_without_ledger(barrier, now, str(error))
             return
         decided_at = self._clock.boot_seconds()
         self._lane = replace(lane, admission=replace(admission, ordered_at=decided_at))
         log.info("ordered_again", lane=self.name, order=order)
-        await self._vend(order, barrier, decided_at)
+        await self._vend(order, barrier, looked_at=now, decided_at=decided_at)
 
-    async def _vend(self, order: int, barrier: BarrierState, decided_at: float) -> None:
+    async def _vend(
+        self, order: int, barrier: BarrierState, *, looked_at: float, decided_at: float
+    ) -> None:
         """Carry out one committed order, once, before its deadline."""
-        outcome = await self._send(order)
+        outcome = await self._send(order, looked_at)
         if outcome is None:
             self._vending = Vending(order, decided_at, was_closed=barrier.is_closed)
         else:
             await self._finish(order, outcome)
 
-    async def _send(self, order: int) -> VendOutcome | None:
-        deadline = self._clock.boot_seconds() + VEND_DEADLINE.total_seconds()
+    async def _send(self, order: int, looked_at: float) -> VendOutcome | None:
+        """Send it, unless the look at whom it is for is long ago: a commit can take its time."""
+        deadline = looked_at + VEND_DEADLINE.total_seconds()
+        if self._clock.boot_seconds() >= deadline:
+            log.warning("vend_too_late", lane=self.name, order=order)
+            return VendOutcome.TOO_LATE
         vend = VendOrder(self._token, order, self._configuration.open_seconds, deadline)
         try:
             await self._barrier.vend(vend)
