@@ -92,7 +92,7 @@ async def run(settings: EdgeSettings) -> None:
                     state,
                 )
         else:
-            work["ledger"] = _wait_for_ledger(settings)
+            work["ledger"] = _wait_for_ledger(settings, lanes, clock)
         log.info("gateway_started", lot=settings.lot.id, listen=str(settings.api.listen))
         service.notify("READY=1")
         await loops.run(work)
@@ -109,6 +109,7 @@ async def _ledger(
         try:
             writer, path = stack.enter_context(_writer(settings))
             ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
+            gate_code_key(settings.state.directory, os.urandom)  # its faults show here
             late = await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
         except _NO_LEDGER as error:
             stack.close()
@@ -133,8 +134,11 @@ def _writer(settings: EdgeSettings) -> Iterator[tuple[Writer, Path]]:
     try:
         path = directory / LEDGER_FILE
         connection = connect(path)
-        with translated(path):
-            migrate(connection, [MIGRATIONS, "parkgraph_edge.store.migrations"])
+        try:
+            with translated(path):
+                migrate(connection, [MIGRATIONS, "parkgraph_edge.store.migrations"])
+        except RefusedError as error:  # an older program was put back: its exits have to open
+            raise UnavailableError(f"{path}: {error}") from error
         writer = Writer(connection, path)
         try:
             yield writer, path
@@ -145,11 +149,15 @@ def _writer(settings: EdgeSettings) -> Iterator[tuple[Writer, Path]]:
         os.close(held)
 
 
-async def _wait_for_ledger(settings: EdgeSettings) -> None:
-    """Try the ledger now and then; end the daemon when it can be opened, for a clean start."""
+async def _wait_for_ledger(settings: EdgeSettings, lanes: list[LaneLoop], clock: Clock) -> None:
+    """Try the ledger now and then; when it is back, record what lanes saw and start anew."""
     while True:
         await asyncio.sleep(LEDGER_RETRY_SECONDS)
-        with contextlib.suppress(*_NO_LEDGER), _writer(settings) as (_, path):
+        with contextlib.suppress(*_NO_LEDGER), _writer(settings) as (writer, path):
+            ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
+            await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
+            for lane in lanes:
+                await lane.hand_over(ledger)
             raise LedgerIsBackError(f"{path} can be opened again; starting anew")
 
 
@@ -214,7 +222,8 @@ def _state(
     clock: Clock,
 ) -> Any:
     def state(head_seq: int) -> LotState:
-        away = {f"barrier {lane.name}": lane.away for lane in lanes if lane.away}
+        told = {f"barrier {lane.name}": lane.away or lane.trouble for lane in lanes}
+        away = {device: why for device, why in told.items() if why}
         away |= {f"camera {name}": why for name, why in vision.cameras_away().items()}
         if sensors.away:
             away["space sensors"] = sensors.away

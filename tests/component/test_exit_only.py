@@ -1,6 +1,8 @@
 """Without a ledger the gateway runs, for its exits; with one again it starts anew."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,23 @@ async def test_a_damaged_schema_means_exits_only(settings: EdgeSettings) -> None
     assert not await opened(settings)
 
 
+async def test_a_database_of_a_newer_program_means_exits_only(settings: EdgeSettings) -> None:
+    assert await opened(settings)
+    with contextlib.closing(sqlite3.connect(settings.state.directory / "ledger.db")) as database:
+        database.execute("INSERT INTO migrations VALUES ('from/the-future.sql')")
+        database.commit()
+
+    assert not await opened(settings)
+
+
+async def test_a_key_of_the_gate_codes_that_cannot_be_read_means_exits_only(
+    settings: EdgeSettings,
+) -> None:
+    (settings.state.directory / "gate-code.key").mkdir(parents=True)
+
+    assert not await opened(settings)
+
+
 async def test_a_folder_that_cannot_be_made_means_exits_only(settings: EdgeSettings) -> None:
     settings.state.directory.write_text("a file where the folder belongs")
 
@@ -88,7 +107,7 @@ async def test_the_gateway_waits_for_its_ledger_and_starts_anew_when_it_is_back(
     settings.state.directory.mkdir()
     path.write_bytes(b"garbage" * 1000)
     async with _ledger(settings, SystemClock()):
-        waiting = asyncio.ensure_future(_wait_for_ledger(settings))
+        waiting = asyncio.ensure_future(_wait_for_ledger(settings, [], SystemClock()))
         await asyncio.sleep(3 * LEDGER_RETRY_SECONDS)
         assert not waiting.done()
         path.unlink()

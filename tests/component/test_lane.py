@@ -324,7 +324,7 @@ async def test_after_a_restart_the_car_under_the_boom_has_crossed_and_no_order_i
         assert bench.ledger.types()[-1] == "crossed"
 
 
-async def test_after_a_restart_the_admitted_car_gets_a_new_order_under_a_larger_token(
+async def test_after_a_restart_the_admitted_car_is_looked_at_anew_and_ordered_for_anew(
     tmp_path: Path,
 ) -> None:
     clock = FakeClock()
@@ -335,15 +335,41 @@ async def test_after_a_restart_the_admitted_car_gets_a_new_order_under_a_larger_
         await bench.sees("ABC1234")
         before = barrier.state
     again = FakeBarrier(clock)
-    again.state = before
+    again.state = replace(before, is_closed=True, is_open=False, angle_degrees=0.0)
     async with a_bench(tmp_path, clock=clock, barrier=again) as bench:
-        await bench.look(**DOWN)
         await bench.look(ORDER_AGAIN_SECONDS + 0.1)
+        unseen = list(again.accepted)
+        await bench.sees("ABC1234")
 
         (order,) = again.accepted
+        assert unseen == []
         assert (order.token, order.order) > (before.token, before.last_order)
         assert order.token % 256 == 1
-        assert bench.ledger.types().count("admission_granted") == 1
+
+
+async def test_with_slow_commits_an_exit_still_opens(tmp_path: Path) -> None:
+    async with a_bench(tmp_path, EXIT) as bench:
+        await a_parked_car(bench)
+        bench.switch.takes_seconds = 2.5
+        await bench.look(**THERE)
+
+        await bench.sees("ABC1234")
+
+        assert bench.orders != []
+
+
+async def test_a_sighting_that_is_hardly_sure_or_long_ago_lets_nobody_in(tmp_path: Path) -> None:
+    async with a_bench(tmp_path) as bench:
+        await bench.ledger.submit(a_booking("ABC1234"))
+        await bench.look(**THERE)
+        now = bench.clock.boot_seconds()
+
+        bench.sighting = replace(a_sighting("ABC1234", taken_at=now), confidence=0.3)
+        await bench.look()
+        bench.sighting = a_sighting("ABC1234", taken_at=now)
+        await bench.look(6.0)
+
+        assert bench.orders == []
 
 
 async def test_an_exit_lets_out_whom_nobody_knows_after_a_while(tmp_path: Path) -> None:

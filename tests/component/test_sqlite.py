@@ -104,7 +104,7 @@ async def test_a_reader_sees_what_is_committed_and_can_change_nothing(tmp_path: 
     with contextlib.closing(a_database(path)) as connection:
         async with open_reader(path) as reader:
             connection.execute("BEGIN")
-            connection.execute("INSERT INTO spaces VALUES ('lot', 'S-01', 'standard', NULL)")
+            connection.execute("INSERT INTO spaces VALUES ('lot', 'S-01', 'standard', NULL, 1)")
             assert await reader.one("SELECT * FROM spaces", {}) is None
             connection.execute("COMMIT")
 

@@ -73,7 +73,8 @@ async def test_an_order_that_the_controller_did_not_answer_never_arrives_later(
     await stack.side_door.tell("/faults", lane="north-in", fault="controller_silent", on=False)
 
     await until_state(stack, session.id, "parked")
-    assert (await stack.side_door.truth())["lanes"]["north-in"]["collisions"] == 0
+    lane = (await stack.side_door.truth())["lanes"]["north-in"]
+    assert (lane["orders_accepted"], lane["orders_refused"], lane["collisions"]) == (1, 0, 0)
 
 
 async def test_a_port_in_use_ends_the_edge_with_one_line_that_names_it(stack: Stack) -> None:

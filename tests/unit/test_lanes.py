@@ -15,6 +15,7 @@ from parkgraph_edge.rules.lanes import (
     Lane,
     LaneEvent,
     LaneState,
+    Presence,
     grant,
     may_leave_unknown,
     observe,
@@ -130,7 +131,69 @@ def test_who_rolls_back_to_the_arming_loop_is_still_admitted() -> None:
     lane, findings = after(a_lane(LaneState.CROSSING), {"is_occupied": False})
 
     assert (lane.state, findings) == (LaneState.ADMITTED, [])
-    assert lane.admission == an_admission()
+    assert lane.admission == an_admission(has_entered=True)
+
+
+def test_who_rolls_back_and_goes_on_under_the_open_boom_has_crossed() -> None:
+    _, findings = after(
+        a_lane(LaneState.CROSSING, is_closed=False),
+        {"is_occupied": False},
+        {"is_occupied": True},
+        {"is_armed": False},
+        {"is_occupied": False, "passages": 1},
+    )
+
+    assert effects(findings) == CROSSED
+
+
+def test_no_order_is_repeated_for_who_stands_where_an_uncounted_car_was() -> None:
+    lane, _ = after(a_lane(LaneState.CROSSING, is_closed=False), {"is_occupied": False})
+    lane, findings = after(lane, {"is_closed": True})
+
+    assert not wants_another_order(lane, now=NOW + 100)
+    assert effects(findings) == [(Effect.TIMED_OUT, "adm_1")]
+    assert lane.state is LaneState.WAITING
+
+
+def test_a_rear_that_had_left_the_arming_loop_went_on_even_when_it_was_not_counted() -> None:
+    _, findings = after(a_lane(LaneState.CROSSING, is_armed=False), {"is_occupied": False})
+
+    assert effects(findings) == CROSSED
+
+
+def test_after_a_blind_spell_under_a_closed_boom_another_car_may_stand_there() -> None:
+    lane, findings = observe(
+        a_lane(LaneState.ADMITTED),
+        a_barrier_state(is_armed=True, is_closed=True),
+        now=NOW,
+        new_presence="pres_other",
+        was_blind=True,
+    )
+
+    assert effects(findings) == BACKED_OUT
+    assert lane.presence == Presence("pres_other", since=NOW)
+
+
+def test_after_a_blind_spell_under_an_open_boom_the_admitted_car_is_still_there() -> None:
+    lane, findings = observe(
+        a_lane(LaneState.ADMITTED),
+        a_barrier_state(is_armed=True, is_closed=False),
+        now=NOW,
+        new_presence="pres_other",
+        was_blind=True,
+    )
+
+    assert (lane.state, findings) == (LaneState.ADMITTED, [])
+
+
+def test_a_loop_that_sticks_at_an_exit_makes_the_lane_more_patient_each_time() -> None:
+    lane = replace(a_lane(LaneState.ADMITTED), admission=an_admission(session=None, at=0.0))
+    lane, _ = after(lane, {}, now=NOW)
+
+    assert lane.state is LaneState.WAITING
+    assert not may_leave_unknown(lane, now=NOW + 2 * EXIT_PATIENCE_SECONDS)
+    assert may_leave_unknown(lane, now=NOW + 2 * EXIT_PATIENCE_SECONDS + 1)
+    assert after(lane, {"is_armed": False})[0].let_out_in_vain == 0
 
 
 def test_a_tailgater_is_found_beside_the_one_who_was_admitted() -> None:

@@ -11,7 +11,7 @@ SELECT known.lot, lots.name, lots.time_zone, cursors.epoch, cursors.seq,
 
 -- name: counts
 -- A vehicle inside still holds its space, so only as many stays are read as there are spaces.
-SELECT (SELECT COUNT(*) FROM spaces WHERE lot = :lot) AS spaces,
+SELECT (SELECT COUNT(*) FROM spaces WHERE lot = :lot AND is_listed = 1) AS spaces,
        (SELECT COUNT(holder) FROM spaces WHERE lot = :lot) AS held,
        (SELECT COUNT(*) FROM spaces
           JOIN sessions ON sessions.lot = spaces.lot AND sessions.session = spaces.holder
@@ -19,7 +19,10 @@ SELECT (SELECT COUNT(*) FROM spaces WHERE lot = :lot) AS spaces,
        (SELECT COUNT(*) FROM dead_letters WHERE lot = :lot) AS dead_letters;
 
 -- name: squares
-SELECT space, holder IS NOT NULL AS is_held FROM spaces WHERE lot = :lot ORDER BY space LIMIT :limit;
+SELECT space, holder IS NOT NULL AS is_held FROM spaces
+ WHERE lot = :lot AND (is_listed = 1 OR holder IS NOT NULL)
+ ORDER BY space
+ LIMIT :limit;
 
 -- name: events
 -- The newest rows of the journal, each with the stay that it is about.

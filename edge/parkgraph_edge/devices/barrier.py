@@ -25,6 +25,7 @@ class Barrier(Protocol):
         Raises:
             UnavailableError: no answer before `order.deadline`; the connection was aborted, so that
                 the order cannot arrive later.
+            CorruptError: the answer is none to an order; it may have been accepted.
             RefusedError: the id was seen before, a newer token holds the lane, or the boom has
                 a fault.
         """

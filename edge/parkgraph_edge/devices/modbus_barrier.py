@@ -5,6 +5,10 @@ from typing import Final
 
 from pymodbus.client.mixin import ModbusClientMixin
 from pymodbus.constants import ExcCodes
+from pymodbus.pdu.register_message import (
+    ReadInputRegistersResponse,
+    WriteMultipleRegistersResponse,
+)
 
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
@@ -13,7 +17,7 @@ from parkgraph_edge.rules.barriers import BarrierState, VendOrder
 
 MAP_VERSION: Final = 1
 INPUT_REGISTERS: Final = 20
-READ_SECONDS: Final = 1.0
+READ_SECONDS: Final = 2.0
 
 
 class ModbusBarrier:
@@ -34,6 +38,8 @@ class ModbusBarrier:
         )
         if answer.isError():
             raise UnavailableError(f"the controller answers with {answer}")
+        if not isinstance(answer, ReadInputRegistersResponse):
+            raise CorruptError(f"the controller answers a read with {answer}")
         return decode(answer.registers)
 
     async def vend(self, order: VendOrder) -> None:
@@ -47,6 +53,8 @@ class ModbusBarrier:
         )
         if answer.isError():
             raise RefusedError(_why_refused(answer.exception_code, order))
+        if not isinstance(answer, WriteMultipleRegistersResponse) or answer.address != 0:
+            raise CorruptError(f"the controller answers an order with {answer}")
 
 
 def decode(registers: Sequence[int]) -> BarrierState:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pymodbus.pdu.bit_message import ReadDiscreteInputsResponse
+
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.devices.modbus import DEVICE_ID, ModbusLink
 
@@ -38,4 +40,6 @@ class SpaceSensors:
         )
         if answer.isError():
             raise UnavailableError(f"the space sensors answer with {answer}")
+        if not isinstance(answer, ReadDiscreteInputsResponse):
+            raise UnavailableError(f"the space sensors answer a read with {answer}")
         return answer.bits

@@ -27,7 +27,7 @@ from parkgraph_edge.rules.lanes import (
     resume,
     wants_another_order,
 )
-from parkgraph_edge.rules.sightings import Sighting
+from parkgraph_edge.rules.sightings import Sighting, is_of
 from parkgraph_edge.store.opening import FindOpenAdmission
 from parkgraph_edge.store.passages import (
     VEND_DEADLINE,
@@ -125,6 +125,7 @@ class LaneLoop:
         self._last = Presentation()
         self.looked_at = clock.boot_seconds()
         self.away: str | None = None
+        self.trouble: str | None = None
 
     @property
     def name(self) -> str:
@@ -142,19 +143,23 @@ class LaneLoop:
                 self.away = str(error)
                 await asyncio.sleep(10 * LOOK_EVERY_SECONDS)
             else:
-                if self.away is not None:
+                was_away = self.away is not None
+                if was_away:
                     log.info("barrier_back", lane=self.name)
                 self.away = None
-                await self._turn(barrier)
+                self.trouble = trouble(barrier)
+                await self._turn(barrier, was_blind=was_away or self._lane is None)
             self.looked_at = self._clock.boot_seconds()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def _turn(self, barrier: BarrierState) -> None:
+    async def _turn(self, barrier: BarrierState, *, was_blind: bool) -> None:
         """Take one look: record what happened, then do what is due."""
         lane = self._lane or await self._first_look(barrier)
         presence = new_id("pres", at=self._clock.now(), random=self._random(RANDOM_BYTES))
         now = self._clock.boot_seconds()
-        self._lane, findings = observe(lane, barrier, now=now, new_presence=presence)
+        self._lane, findings = observe(
+            lane, barrier, now=now, new_presence=presence, was_blind=was_blind
+        )
         await self._record(findings, barrier, now)
         await self._watch_boom(barrier, now)
         has_typed = barrier.keypad_entries != self._keypad_entries
@@ -165,6 +170,13 @@ class LaneLoop:
             await self._present(lane, lane.presence, digits, barrier, now)
         elif lane.admission and wants_another_order(lane, now=now):
             await self._order_again(lane, lane.admission, barrier, now)
+
+    async def hand_over(self, ledger: Ledger) -> None:
+        """Record in `ledger`, which is back, what could not be recorded before."""
+        barrier = self._lane.barrier if self._lane else None
+        if barrier and self._unrecorded:
+            findings, self._unrecorded = self._unrecorded, []
+            await ledger.submit(RecordFindings(self._gate(barrier), findings), urgent=True)
 
     async def _record(self, findings: list[Finding], barrier: BarrierState, now: float) -> None:
         """Record what the loops confirmed; keep it until the ledger is back when it is away."""
@@ -213,7 +225,7 @@ class LaneLoop:
         try:
             outcome = await self._ledger.submit(command, urgent=True)
         except UnavailableError as error:
-            await self._go_on_without_ledger(barrier, now, str(error))
+            await self._go_on_without_ledger(barrier, str(error))
             return
         if isinstance(outcome, Admitted):
             decided_at = self._clock.boot_seconds()
@@ -227,8 +239,8 @@ class LaneLoop:
 
     def _what_is_presented(self, lane: Lane, presence: Presence, now: float) -> Presented | None:
         sighting = self._eyes.newest()
-        # An older sighting may be of the vehicle before.
-        if sighting and sighting.taken_at >= presence.since and self._is_news(sighting, now):
+        is_usable = sighting and is_of(sighting, since=presence.since, now=now)
+        if sighting and is_usable and self._is_news(sighting, now):
             self._last = replace(self._last, text=sighting.text, at=now)
             try:
                 plate = parse_plate(sighting.text)
@@ -243,14 +255,14 @@ class LaneLoop:
     def _is_news(self, sighting: Sighting, now: float) -> bool:
         return sighting.text != self._last.text or now - self._last.at > PRESENT_AGAIN_SECONDS
 
-    async def _go_on_without_ledger(self, barrier: BarrierState, now: float, reason: str) -> None:
+    async def _go_on_without_ledger(self, barrier: BarrierState, reason: str) -> None:
         """Open an exit for whoever stands there; an entry stays shut. Nobody is trapped."""
         if self._configuration.direction is Direction.ENTRY:
             log.error("entry_refused_without_ledger", lane=self.name, reason=reason)
             await asyncio.sleep(1.0)
             return
         log.error("exit_opened_without_ledger", lane=self.name, reason=reason)
-        await self._send(barrier.last_order + 1, now)
+        await self._send(barrier.last_order + 1, self._clock.boot_seconds())
         await asyncio.sleep(BOOM_MOVES_WITHIN_SECONDS)
 
     async def _order_again(
@@ -260,7 +272,7 @@ class LaneLoop:
         try:
             order = await self._ledger.submit(command, urgent=True)
         except UnavailableError as error:
-            await self._go_on_without_ledger(barrier, now, str(error))
+            await self._go_on_without_ledger(barrier, str(error))
             return
         decided_at = self._clock.boot_seconds()
         self._lane = replace(lane, admission=replace(admission, ordered_at=decided_at))
@@ -271,7 +283,9 @@ class LaneLoop:
         self, order: int, barrier: BarrierState, *, looked_at: float, decided_at: float
     ) -> None:
         """Carry out one committed order, once, before its deadline."""
-        outcome = await self._send(order, looked_at)
+        # An exit may open a little late for nobody; it must not stay shut because commits are slow.
+        is_entry = self._configuration.direction is Direction.ENTRY
+        outcome = await self._send(order, looked_at if is_entry else decided_at)
         if outcome is None:
             self._vending = Vending(order, decided_at, was_closed=barrier.is_closed)
         else:
@@ -286,7 +300,7 @@ class LaneLoop:
         vend = VendOrder(self._token, order, self._configuration.open_seconds, deadline)
         try:
             await self._barrier.vend(vend)
-        except UnavailableError as error:
+        except (UnavailableError, CorruptError) as error:
             log.warning("vend_failed", lane=self.name, order=order, reason=str(error))
             return VendOutcome.FAILED
         except RefusedError as error:
@@ -327,3 +341,13 @@ class LaneLoop:
             passages=barrier.passages,
             open_seconds=configuration.open_seconds,
         )
+
+
+def trouble(barrier: BarrierState) -> str | None:
+    """Return what the controller reports that people should know; None when all is well."""
+    reports = {
+        "the boom has a fault": barrier.has_fault,
+        "the cabinet is open": barrier.has_tamper,
+        "the fire input is on": barrier.has_fire,
+    }
+    return ", ".join(report for report, is_on in reports.items() if is_on) or None

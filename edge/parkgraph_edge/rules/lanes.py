@@ -10,6 +10,7 @@ from parkgraph_edge.rules.barriers import BarrierState
 ADMISSION_LASTS_SECONDS: Final = 45.0
 ORDER_AGAIN_SECONDS: Final = 3.0
 EXIT_PATIENCE_SECONDS: Final = 20.0
+DOUBLINGS: Final = 5
 
 
 class LaneState(StrEnum):
@@ -69,22 +70,31 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class OpenAdmission:
-    """An admission that has not been crossed. Times are the boot clock in seconds."""
+    """An admission that has not been crossed. Times are the boot clock in seconds.
+
+    `has_entered`: a vehicle was on the closing loop and left it uncounted. Who stands on the arming
+    loop then may be the next one, so there are no more orders without a new look at it.
+    """
 
     admission: str
     session: str | None
     granted_at: float
     ordered_at: float
+    has_entered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane as its one task knows it. `barrier` is the last look, None before the first."""
+    """A lane as its one task knows it. `barrier` is the last look, None before the first.
+
+    `let_out_in_vain` counts openings for whoever stood there that nobody used: a loop that sticks.
+    """
 
     state: LaneState = LaneState.CLEAR
     presence: Presence | None = None
     admission: OpenAdmission | None = None
     barrier: BarrierState | None = None
+    let_out_in_vain: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,7 @@ class Finding:
 
 
 def resume(admission: OpenAdmission, passages_before: int, barrier: BarrierState) -> Lane:
-    """Return the lane as it was left with `admission` open, to be compared with `barrier` next.
+    """Return the lane as it was left with `admission` open, to be observed with `barrier`, blind.
 
     Nothing is done again: what the counter and the loops say since is what happened.
     """
@@ -107,15 +117,17 @@ def resume(admission: OpenAdmission, passages_before: int, barrier: BarrierState
 
 
 def observe(
-    lane: Lane, barrier: BarrierState, *, now: float, new_presence: str
+    lane: Lane, barrier: BarrierState, *, now: float, new_presence: str, was_blind: bool = False
 ) -> tuple[Lane, list[Finding]]:
     """Return the lane after one more look at its barrier, and what has to be recorded.
 
-    `now` is the boot clock in seconds; `new_presence` is the id for a vehicle that has come.
+    `now` is the boot clock in seconds; `new_presence` is the id for a vehicle that has come. After
+    a blind spell with the boom down, whoever is on the arming loop is taken for somebody else.
     """
     findings: list[Finding] = []
     passed = max(0, barrier.passages - lane.barrier.passages) if lane.barrier else 0
-    for event in _events(lane, barrier, now=now, passed=passed):
+    is_other = was_blind and barrier.is_closed
+    for event in _events(lane, barrier, now=now, passed=passed, is_other=is_other):
         lane, finding = _step(lane, event, now=now, new_presence=new_presence)
         if finding:
             findings.append(finding)
@@ -135,6 +147,7 @@ def wants_another_order(lane: Lane, *, now: float) -> bool:
     return (
         lane.state is LaneState.ADMITTED
         and lane.admission is not None
+        and not lane.admission.has_entered
         and lane.barrier is not None
         and lane.barrier.is_closed
         and now - lane.admission.ordered_at > ORDER_AGAIN_SECONDS
@@ -142,15 +155,21 @@ def wants_another_order(lane: Lane, *, now: float) -> bool:
 
 
 def may_leave_unknown(lane: Lane, *, now: float) -> bool:
-    """Say whether a vehicle has stood at an exit so long that it is let out whoever it is."""
+    """Say whether a vehicle has stood at an exit so long that it is let out whoever it is.
+
+    Each time that nobody used it the patience doubles: the loop may stick.
+    """
+    patience = EXIT_PATIENCE_SECONDS * 2.0 ** min(lane.let_out_in_vain, DOUBLINGS)
     return (
         lane.state is LaneState.WAITING
         and lane.presence is not None
-        and now - lane.presence.since > EXIT_PATIENCE_SECONDS
+        and now - lane.presence.since > patience
     )
 
 
-def _events(lane: Lane, barrier: BarrierState, *, now: float, passed: int) -> list[LaneEvent]:
+def _events(
+    lane: Lane, barrier: BarrierState, *, now: float, passed: int, is_other: bool
+) -> list[LaneEvent]:
     """Tell what happened between two looks, in the order in which it can have happened."""
     before = lane.barrier
     was_armed = before.is_armed if before else False
@@ -158,20 +177,28 @@ def _events(lane: Lane, barrier: BarrierState, *, now: float, passed: int) -> li
     events: list[LaneEvent] = []
     if barrier.is_occupied and not was_occupied:
         events.append(LaneEvent.ENTERED)
-    if passed:
-        events.append(LaneEvent.PASSED)
     has_cleared = not passed and was_occupied and not barrier.is_occupied
-    if has_cleared:
+    # Whose rear had left the arming loop went on, even where the controller did not count it.
+    went_on = has_cleared and lane.state is LaneState.CROSSING and not was_armed
+    if passed or (went_on and not barrier.is_armed):
+        events.append(LaneEvent.PASSED)
+    elif has_cleared:
         events.append(LaneEvent.CLEARED)
-    if not barrier.is_armed and (was_armed or has_cleared):
+    if (was_armed or has_cleared) and (is_other or not barrier.is_armed):
         events.append(LaneEvent.LEFT)
     # After a passage whoever is on the arming loop is somebody else.
-    if barrier.is_armed and (not was_armed or passed):
+    if barrier.is_armed and (not was_armed or passed or is_other):
         events.append(LaneEvent.ARRIVED)
-    admission = lane.admission
-    if admission and now - admission.granted_at > ADMISSION_LASTS_SECONDS:
+    if _is_over(lane.admission, barrier, now):
         events.append(LaneEvent.TIMED_OUT)
     return events
+
+
+def _is_over(admission: OpenAdmission | None, barrier: BarrierState, now: float) -> bool:
+    if admission is None:
+        return False
+    is_late = now - admission.granted_at > ADMISSION_LASTS_SECONDS
+    return is_late or (admission.has_entered and barrier.is_closed)
 
 
 def _step(
@@ -179,15 +206,19 @@ def _step(
 ) -> tuple[Lane, Finding | None]:
     state, effect = TRANSITIONS.get((lane.state, event), (lane.state, None))
     finding = Finding(effect, lane.admission) if effect else None
-    presence = lane.presence
+    presence, admission, in_vain = lane.presence, lane.admission, lane.let_out_in_vain
     if event is LaneEvent.ARRIVED and state is LaneState.WAITING:
         presence = Presence(new_presence, since=now)
-    elif presence and event is LaneEvent.TIMED_OUT and state is not lane.state:
+    elif presence and effect is Effect.TIMED_OUT:
         presence = replace(presence, since=now)
+        in_vain += admission is not None and admission.session is None
     elif state is LaneState.CLEAR:
-        presence = None
-    keeps = state in {LaneState.ADMITTED, LaneState.CROSSING}
+        presence, in_vain = None, 0
+    if admission and event is LaneEvent.CLEARED:
+        admission = replace(admission, has_entered=True)
+    if state not in {LaneState.ADMITTED, LaneState.CROSSING}:
+        admission = None
     return (
-        replace(lane, state=state, presence=presence, admission=lane.admission if keeps else None),
+        replace(lane, state=state, presence=presence, admission=admission, let_out_in_vain=in_vain),
         finding,
     )

@@ -1,6 +1,10 @@
 """What vision tells a lane."""
 
 from dataclasses import dataclass
+from typing import Final
+
+LEAST_CONFIDENCE: Final = 0.5
+OLDEST_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +21,12 @@ class Sighting:
     frames: int
     taken_at: float
     box: tuple[int, int, int, int]
+
+
+def is_of(sighting: Sighting, *, since: float, now: float) -> bool:
+    """Say whether `sighting` may be used for the vehicle that stands there since `since`.
+
+    An older one may be of the vehicle before. Times are the boot clock in seconds.
+    """
+    is_fresh = since <= sighting.taken_at and now - sighting.taken_at <= OLDEST_SECONDS
+    return is_fresh and sighting.confidence >= LEAST_CONFIDENCE

@@ -28,7 +28,7 @@ class LotFacts:
         return session_of(rows[0]) if rows else None
 
     def sessions_by_plate(self, folded: str) -> list[Session]:
-        """Return the open stays whose plate folds to `folded`; some are enough to know twins."""
+        """Return the open stays whose plate folds to `folded`, at most 64."""
         return [session_of(row) for row in self._rows("sessions_by_plate", plate_folded=folded)]
 
     def sessions_by_code(self, digits: str) -> list[Session]:

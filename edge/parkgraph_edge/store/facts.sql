@@ -10,14 +10,14 @@ SELECT COALESCE(MAX(order_number), 0) AS newest FROM orders WHERE lot = :lot AND
 -- name: free_spaces
 SELECT space, space_class
   FROM spaces
- WHERE lot = :lot AND holder IS NULL AND space_class = :space_class
+ WHERE lot = :lot AND holder IS NULL AND is_listed = 1 AND space_class = :space_class
  ORDER BY space
  LIMIT :limit;
 
 -- name: count_free
 SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) AS free
   FROM spaces
- WHERE lot = :lot
+ WHERE lot = :lot AND is_listed = 1
  GROUP BY space_class;
 
 -- name: open_session_of_vehicle
@@ -43,7 +43,7 @@ SELECT * FROM sessions WHERE lot = :lot AND session = :session;
 SELECT * FROM sessions
  WHERE lot = :lot AND plate_folded = :plate_folded
    AND state IN ('reserved', 'arriving', 'parked', 'leaving')
- LIMIT 3;
+ LIMIT 64;
 
 -- name: sessions_by_code
 SELECT * FROM sessions
@@ -61,7 +61,7 @@ SELECT session FROM sessions
 SELECT wrong_codes, locked_until FROM keypads WHERE lot = :lot AND lane = :lane;
 
 -- name: admission_open
-SELECT admission, session, passages_before FROM admissions
+SELECT admission, session, passages_before, granted_at FROM admissions
  WHERE lot = :lot AND lane = :lane AND outcome IS NULL
  ORDER BY granted_at DESC
  LIMIT 1;

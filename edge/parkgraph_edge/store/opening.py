@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass
+from datetime import datetime
 
 from parkgraph.journal.ledger import Decision, Moment
 from parkgraph.model.records import AnyRecord, LotDescribed, VendFinished, VendOutcome
@@ -47,7 +48,7 @@ class FindOpenAdmission:
         row = LotFacts(connection, self.lot).admission_open(self.lane)
         if row is None:
             return Decision(None)
-        admission = OpenAdmission(
-            row["admission"], row["session"], granted_at=self.now, ordered_at=self.now
-        )
+        age = (moment.at - datetime.fromisoformat(row["granted_at"])).total_seconds()
+        granted_at = self.now - max(0.0, age)
+        admission = OpenAdmission(row["admission"], row["session"], granted_at, self.now)
         return Decision((admission, row["passages_before"]))

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
@@ -85,6 +85,8 @@ class FrontDoor:
                 return _answer(answer.model_dump_json(), operation.status, request_id)
             except CallRefusedError as error:
                 return _refusal(error, request_id)
+            except ClientDisconnect:
+                return Response(status_code=499)  # nobody hears it
             except UnavailableError as error:
                 log.warning("call_unavailable", request_id=request_id, reason=str(error))
                 return _refusal(

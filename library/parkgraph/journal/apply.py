@@ -1,6 +1,5 @@
 """`apply` is the only code that writes facts: at the lot, in the cloud, and in replay."""
 
-import json
 import sqlite3
 from typing import Any, Final
 
@@ -82,6 +81,7 @@ def _execute(
 
 def _describe_lot(record: LotDescribed, values: Values, connection: sqlite3.Connection) -> None:
     _execute(connection, "put_lot", values, description=record.model_dump_json())
+    _execute(connection, "unlist_spaces", values)
     connection.executemany(
         _SQL["put_space"],
         [
@@ -89,8 +89,6 @@ def _describe_lot(record: LotDescribed, values: Values, connection: sqlite3.Conn
             for s in record.spaces
         ],
     )
-    listed = json.dumps([s.space for s in record.spaces])
-    _execute(connection, "drop_spaces_not_listed", values, listed=listed)
 
 
 def _reserve(record: SessionReserved, values: Values, connection: sqlite3.Connection) -> None:

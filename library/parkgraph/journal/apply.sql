@@ -6,14 +6,12 @@ ON CONFLICT (lot) DO UPDATE
        description = excluded.description;
 
 -- name: put_space
-INSERT INTO spaces (lot, space, space_class) VALUES (:lot, :space, :space_class)
-ON CONFLICT (lot, space) DO UPDATE SET space_class = excluded.space_class;
+INSERT INTO spaces (lot, space, space_class, is_listed) VALUES (:lot, :space, :space_class, 1)
+ON CONFLICT (lot, space) DO UPDATE SET space_class = excluded.space_class, is_listed = 1;
 
--- name: drop_spaces_not_listed
--- A space that somebody holds stays until it is free.
-DELETE FROM spaces
- WHERE lot = :lot AND holder IS NULL
-   AND space NOT IN (SELECT value FROM json_each(:listed));
+-- name: unlist_spaces
+-- A space that somebody holds stays his.
+UPDATE spaces SET is_listed = 0 WHERE lot = :lot;
 
 -- name: put_session
 INSERT INTO sessions (

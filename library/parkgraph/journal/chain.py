@@ -3,9 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+# What a database takes; a number beyond it would end the program that was sent it.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 # What the first row of a journal is chained to.
 GENESIS: Final = "0" * 64
@@ -20,7 +23,7 @@ class Row(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    seq: int
+    seq: Count
     at: str
     actor: str
     subject: str
@@ -42,8 +45,8 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    epoch: int
-    seq: int
+    epoch: Count
+    seq: Count
     hash: str
 
 

@@ -10,7 +10,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from parkgraph.journal.apply import FactsConflictError, apply
-from parkgraph.journal.chain import GENESIS, Head, Row, first_fault
+from parkgraph.journal.chain import GENESIS, Count, Head, Row, first_fault
 from parkgraph.journal.ledger import SQL, read_head, store_row, write_head
 from parkgraph.model.records import parse_record
 from parkgraph.model.sessions import UnexpectedRecordError
@@ -33,13 +33,23 @@ EVERY_UP: Final = "pg/1/+/+/up"
 EVERY_STATE: Final = "pg/1/+/+/state"
 
 
+# What a row can say that no facts follow from.
+_UNAPPLICABLE: Final = (
+    ValueError,
+    OverflowError,
+    UnexpectedRecordError,
+    FactsConflictError,
+    sqlite3.IntegrityError,
+)
+
+
 class Batch(BaseModel):
     """Rows of one lot's journal, in order and without a gap."""
 
     model_config = ConfigDict(frozen=True)
 
     lot: str
-    epoch: int
+    epoch: Count
     rows: tuple[Row, ...]
 
 
@@ -61,7 +71,7 @@ class LotState(BaseModel):
     at: str | None = None
     occupied: int = 0
     spaces: int = 0
-    head_seq: int = 0
+    head_seq: Count = 0
     away: dict[str, str] = {}
 
 
@@ -239,9 +249,7 @@ def _apply_or_set_aside(connection: sqlite3.Connection, batch: Batch, row: Row) 
     connection.execute("SAVEPOINT one_row")
     try:
         apply(batch.lot, row.at, parse_record(row.body, row.personal), connection)
-    except (
-        ValueError, UnexpectedRecordError, FactsConflictError, sqlite3.IntegrityError
-    ) as error:  # fmt: skip
+    except _UNAPPLICABLE as error:
         connection.execute("ROLLBACK TO one_row")
         connection.execute(
             SQL["put_dead_letter"],

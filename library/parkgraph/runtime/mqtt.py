@@ -91,10 +91,21 @@ async def connect(
             max_inflight_messages=MOST_IN_FLIGHT,
             max_queued_incoming_messages=MOST_RECEIVED_WAITING,
             will=_will(will, will_delay_seconds) if will else None,
+            properties=_session(will_delay_seconds),
         ) as connected:
             yield Channel(connected, f"{host}:{port}")
     except aiomqtt.MqttError as error:
         raise UnavailableError(f"broker {host}:{port}: {error}") from error
+
+
+def _session(expiry_seconds: int) -> Properties:
+    """Return the properties of a session that outlives its connection so long.
+
+    A will is published when the session ends, at the latest. Source: MQTT 5, section 3.1.3.2.2.
+    """
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = expiry_seconds
+    return properties
 
 
 def _will(message: Message, delay_seconds: int) -> aiomqtt.Will:

@@ -13,9 +13,3 @@ def notify(message: str) -> None:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
         channel.sendto(message.encode(), address)
-
-
-def watchdog_seconds() -> float | None:
-    """Seconds between two signs of life that systemd asks for, or None when it does not watch."""
-    microseconds = os.environ.get("WATCHDOG_USEC")
-    return int(microseconds) / 1e6 if microseconds else None

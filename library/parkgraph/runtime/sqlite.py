@@ -26,7 +26,7 @@ def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, with the file, what is wrong and what to do.
 
     Raises:
-        UnavailableError: the disk is full or the file cannot be reached.
+        UnavailableError: the disk is full, or the file is held by another or cannot be reached.
         CorruptError: the file is no database, or a damaged one.
     """
     try:
@@ -35,6 +35,8 @@ def translated(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             raise UnavailableError(f"{path}: the disk is full; make room on it") from error
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise UnavailableError(f"{path}: another program holds it; end that") from error
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
             raise CorruptError(
                 f"{path}: the database is damaged ({error}); keep the file for examination, "

@@ -42,6 +42,7 @@ CREATE TABLE spaces (
     space      TEXT    NOT NULL,
     space_class TEXT   NOT NULL,
     holder     TEXT,
+    is_listed  INTEGER NOT NULL,  -- 0: no longer in the lot's description; never given away again
     PRIMARY KEY (lot, space)
 );
 
