@@ -14,6 +14,7 @@ from parkgraph_cloud.settings import load_settings
 def main() -> int:
     """Run the command line; return the exit status: 0 done, 1 broken, 2 the caller can mend it."""
     parser = argparse.ArgumentParser(prog="parkgraph-cloud", description=__doc__)
+    parser.add_argument("--version", action="version", version=program.version())
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run the cloud core until it is stopped")
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="cloud.toml")

@@ -63,7 +63,8 @@ class LotSettings(Table):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            near = difflib.get_close_matches(name, available_timezones(), n=1)
+            places = [zone for zone in available_timezones() if "/" in zone]
+            near = difflib.get_close_matches(name, places, n=1)
             hint = f"did you mean {near[0]}?" if near else "for example America/Los_Angeles"
             raise ValueError(f"{name!r} is no IANA time zone; {hint}") from error
         return name

@@ -8,7 +8,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from parkgraph.runtime.clock import SystemClock
+from parkgraph.runtime.errors import RefusedError, UnavailableError
 from parkgraph.runtime.loops import first_of
+from parkgraph.runtime.sqlite import lock
 from parkgraph_demo.narrator import Narrator
 from parkgraph_demo.programs import ProgramError
 from parkgraph_demo.report import count, show
@@ -28,12 +30,11 @@ def main() -> int:
         "--folder", type=Path, default=Path(".demo"), help="where it writes (default .demo)"
     )
     arguments = parser.parse_args()
-    folder: Path = arguments.folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    log, work = folder / "demo.log", folder / "run"
-    log.write_bytes(b"")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    try:
+        log, work = _prepare(arguments.folder.absolute(), arguments.report)
+    except (OSError, RefusedError, UnavailableError) as error:
+        sys.stderr.write(f"parkgraph-demo: {error}\n")
+        return 2
     print(f"Starting broker, cloud, firmware-sim and edge; their logs: {_short(log)}", flush=True)
     try:
         return asyncio.run(_demo(work, log, arguments))
@@ -46,6 +47,19 @@ def main() -> int:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def _prepare(folder: Path, report: Path | None) -> tuple[Path, Path]:
+    """Make the folder ready for one run; return its log, which is also its lock, and its rest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log, work = folder / "demo.log", folder / "run"
+    lock(log)
+    log.write_bytes(b"")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    if report:
+        report.write_text("", encoding="utf-8")  # what cannot be written is told before the story
+    return log, work
+
+
 async def _demo(work: Path, log: Path, arguments: argparse.Namespace) -> int:
     async with running(work, log, seed=arguments.seed) as stack:
         return await _tell(stack, arguments)
@@ -53,7 +67,7 @@ async def _demo(work: Path, log: Path, arguments: argparse.Namespace) -> int:
 
 async def _tell(stack: Stack, arguments: argparse.Namespace) -> int:
     narrator = Narrator(ZONE, is_cut=lambda: stack.cable.is_cut)
-    narrator.plain(f"The operators' page: {stack.cloud_url}/")
+    narrator.plain(f"The operators' page: {stack.cloud_url}/  Times are the lot's: {ZONE.key}")
     story = Story(stack, narrator, SystemClock(), seed=arguments.seed)
     try:
         await story.tell()

@@ -166,12 +166,12 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
     _write(folder / "lot-sim.toml", _SIMULATOR.format(spaces=json.dumps(SPACES)))
     programs = _programs(folder, log, seed)
     lot_url, cloud_url = (f"http://127.0.0.1:{ports[p]}" for p in ("edge_port", "cloud_port"))
-    try:
-        async with (
-            Cable(ports["broker_port"]) as cable,
-            ParkGraph(lot_url, key) as lot,
-            ParkGraph(cloud_url, key) as cloud,
-        ):
+    async with (
+        Cable(ports["broker_port"]) as cable,
+        ParkGraph(lot_url, key) as lot,
+        ParkGraph(cloud_url, key) as cloud,
+    ):
+        try:
             await programs["broker"].start()
             await programs["cloud"].start()
             where = await _ready_line(await programs["firmware-sim"].start(), programs)
@@ -185,9 +185,9 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
                 where["cameras"],
             )  # fmt: skip
             await side_door.close()
-    finally:
-        for name in ("edge", "firmware-sim", "cloud", "broker"):
-            await programs[name].stop()
+        finally:
+            for name in ("edge", "firmware-sim", "cloud", "broker"):
+                await programs[name].stop()
 
 
 def _edge_toml(where: Mapping[str, Any], edge_port: int, cable_port: int) -> str:
@@ -212,7 +212,7 @@ def _programs(folder: Path, log: Path, seed: int) -> dict[str, Program]:
 
     commands = {
         "broker": [
-            python, "-m", "iotcore", "--log-level", "ERROR",
+            python, "-m", "iotcore", "--log-level", "CRITICAL",
             "--config", str(folder / "broker.toml"),
         ],
         "cloud": ours("parkgraph_cloud", "cloud.toml"),

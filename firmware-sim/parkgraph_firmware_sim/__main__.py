@@ -34,6 +34,7 @@ async def _run(lot: settings.Settings, asked: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="parkgraph-firmware-sim", description=__doc__)
+    parser.add_argument("--version", action="version", version=program.version())
     command = parser.add_subparsers(required=True, metavar="run").add_parser(
         "run", help="run the lot that a file describes"
     )

@@ -1,14 +1,12 @@
 """What the simulated lot is made of, read from a TOML file."""
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from parkgraph.runtime.errors import RefusedError
+from parkgraph.runtime.configuration import Table, load
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")]
 
 
@@ -18,58 +16,71 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class LotSettings(Model):
+class LotSettings(Table):
     """`[lot]`: the spaces in the order of their sensors, and the light to begin with."""
 
-    spaces: tuple[Name, ...] = ()
-    night: bool = False
-    drive_seconds: Annotated[float, Field(ge=0, le=600)] = 2.0
-    """How long a car takes from the entry to its space."""
+    spaces: Annotated[tuple[Name, ...], Field(strict=False)] = Field(
+        default=(), description="ids of the spaces, each once", examples=[["S-01", "S-02"]]
+    )
+    night: bool = Field(default=False, description="whether it is dark", examples=[True])
+    drive_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        le=600,
+        description="how long a car takes from the entry to its space, 0 to 600 seconds",
+        examples=[2.0],
+    )
+
+    @field_validator("spaces")
+    @classmethod
+    def _are_distinct(cls, spaces: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(spaces)) != len(spaces):
+            raise ValueError("a space is named twice; keep one")
+        return spaces
 
 
-class PortSettings(Model):
+def _port(what: str) -> Any:
+    return Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description=f"TCP port of {what} on 127.0.0.1; 0 asks for a free one",
+        examples=[0],
+    )
+
+
+class PortSettings(Table):
     """`[ports]`: TCP ports on 127.0.0.1; 0 asks the machine for a free one."""
 
-    side_door: Port = 0
-    cameras: Port = 0
-    space_sensors: Port = 0
+    side_door: int = _port("the side door")
+    cameras: int = _port("the cameras")
+    space_sensors: int = _port("the space sensors")
 
 
-class LaneSettings(Model):
+class LaneSettings(Table):
     """`[lanes.NAME]`: one boom, its controller's port, and whether cars come in or go out."""
 
-    direction: Literal["entry", "exit"]
-    port: Port = 0
+    direction: Literal["entry", "exit"] = Field(description='"entry" or "exit"', examples=["entry"])
+    port: int = _port("the barrier controller")
 
 
-class Settings(Model):
+class Settings(Table):
     """The whole file."""
 
-    lot: LotSettings = LotSettings()
-    ports: PortSettings = PortSettings()
-    lanes: Annotated[dict[Name, LaneSettings], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _spaces_are_distinct(self) -> "Settings":
-        if len(set(self.lot.spaces)) != len(self.lot.spaces):
-            raise ValueError("lot.spaces: a space is named twice")
-        return self
+    lot: LotSettings = Field(default=LotSettings(), description="spaces and light")
+    ports: PortSettings = Field(default=PortSettings(), description="where everything listens")
+    lanes: dict[Name, LaneSettings] = Field(
+        min_length=1, description="a table [lanes.NAME] for each lane; at least one"
+    )
 
 
 def read(path: Path) -> Settings:
     """Read the settings in the file at `path`.
 
     Raises:
-        RefusedError: there is no such file, or it is not what it should be; one line says where.
+        ConfigurationError: with all faults of the file, a line each.
     """
-    try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise RefusedError(f"{path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise RefusedError(f"{path}: {in_one_line(error)}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{path}: {error}") from error
+    return load(path, Settings).settings
 
 
 def in_one_line(error: ValidationError) -> str:

@@ -81,3 +81,11 @@ def test_the_key_of_the_gate_codes_is_made_once_for_its_owner_alone(tmp_path: Pa
 def test_a_key_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="check folder, owner, disk"):
         gate_code_key(tmp_path / "nowhere", randomness().randbytes)
+
+
+async def test_the_ledger_of_another_lot_is_not_taken(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot()))
+
+        with pytest.raises(UnavailableError, match=f"holds the lot {LOT}, not oak-street"):
+            await ledger.submit(OpenLot("oak-street", a_lot()))

@@ -36,7 +36,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connect
 
 def plan_of(schema: sqlite3.Connection, query: str) -> list[str]:
     names = set(re.findall(r":(\w+)", re.sub(r"--.*", "", query)))
-    parameters = dict.fromkeys(names, 1) | dict.fromkeys(names & {"listed"}, "[]")
+    parameters = dict.fromkeys(names, 1)
     rows = schema.execute(f"EXPLAIN QUERY PLAN {query}", parameters)
     return [row["detail"] for row in rows]
 
@@ -47,7 +47,8 @@ def test_every_query_fits_the_schema_and_reads_no_whole_table(
 ) -> None:
     plan = plan_of(schema, query)
 
-    assert [step for step in plan if re.match(r"SCAN (?!json_each|value)", step)] == []
+    # A ledger has one lot, so its table may be read whole.
+    assert [step for step in plan if re.match(r"SCAN (?!lots )", step)] == []
 
 
 @pytest.mark.parametrize(

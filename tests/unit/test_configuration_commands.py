@@ -60,7 +60,7 @@ def test_a_bad_file_is_refused_with_its_faults(
     status = run(action, tmp_path / "none.toml")
 
     assert status == 2
-    assert capsys.readouterr().err.startswith(f"{tmp_path}/none.toml:1: cannot be read")
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/none.toml: cannot be read")
 
 
 def test_show_says_value_unit_and_source(

@@ -228,7 +228,7 @@ def test_what_is_not_toml_is_told_with_its_line(
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"none\.toml:1: cannot be read: no such file"):
+    with pytest.raises(ConfigurationError, match=r"none\.toml: cannot be read: no such file"):
         load_settings(tmp_path / "none.toml")
 
 

@@ -39,8 +39,9 @@ class ModbusLink:
             heed_cancellation()
         except (TimeoutError, ModbusException, OSError) as error:
             self.abort()
+            why = str(error) or "no answer"
             raise UnavailableError(
-                f"{self._host}:{self._port}: {str(error) or 'no answer'}"
+                f"{self._host}:{self._port}: {why}; check power, cable and address"
             ) from error
         except asyncio.CancelledError:
             self.abort()

@@ -69,6 +69,11 @@ class LotFacts:
         )
         return [row["session"] for row in rows]
 
+    def another_lot(self) -> str | None:
+        """Return the id of a lot that is not this one and whose ledger this file is."""
+        rows = self._rows("another_lot")
+        return rows[0]["lot"] if rows else None
+
     def description(self) -> str | None:
         """Return the newest description of the lot, as recorded."""
         rows = self._rows("lot_description")

@@ -1,6 +1,9 @@
 -- name: lot_description
 SELECT description FROM lots WHERE lot = :lot;
 
+-- name: another_lot
+SELECT lot FROM lots WHERE lot <> :lot LIMIT 1;
+
 -- name: orders_unfinished
 SELECT order_number, lane FROM orders WHERE lot = :lot AND outcome IS NULL ORDER BY order_number;
 

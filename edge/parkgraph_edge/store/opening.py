@@ -6,6 +6,7 @@ from datetime import datetime
 
 from parkgraph.journal.ledger import Decision, Moment
 from parkgraph.model.records import AnyRecord, LotDescribed, VendFinished, VendOutcome
+from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.rules.lanes import OpenAdmission
 from parkgraph_edge.store.facts import LotFacts
 
@@ -19,8 +20,17 @@ class OpenLot:
     actor: str = "system"
 
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[int]:
-        """Return how many orders were too late."""
+        """Return how many orders were too late.
+
+        Raises:
+            UnavailableError: the ledger is another lot's.
+        """
         facts = LotFacts(connection, self.lot)
+        if other := facts.another_lot():
+            raise UnavailableError(
+                f"the ledger holds the lot {other}, not {self.lot};"
+                " give this lot a state directory of its own, or its old id back"
+            )
         records: list[AnyRecord] = []
         if facts.description() != self.description.model_dump_json():
             records.append(self.description)

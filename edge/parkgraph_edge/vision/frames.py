@@ -45,11 +45,15 @@ def decode(encoded: bytes) -> Pixels:
     try:
         pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise CorruptError(f"no picture that can be decoded ({len(encoded)} bytes)") from error
+        raise CorruptError(
+            "no picture that can be decoded; give a JPEG, PNG, BMP, TIFF or WebP"
+        ) from error
     if pixels is None:
-        raise CorruptError(f"no picture that can be decoded ({len(encoded)} bytes)")
+        raise CorruptError("no picture that can be decoded; give a JPEG, PNG, BMP, TIFF or WebP")
     if pixels.shape[0] * pixels.shape[1] > MOST_PIXELS:
-        raise CorruptError(f"{pixels.shape[1]}x{pixels.shape[0]} pixels, more than {MOST_PIXELS}")
+        raise CorruptError(
+            f"{pixels.shape[1]}x{pixels.shape[0]} pixels, more than {MOST_PIXELS}: scale it down"
+        )
     return pixels.astype(np.uint8, copy=False)
 
 
@@ -69,6 +73,8 @@ def frames(source: str, clock: Clock) -> Iterator[Frame]:
     if is_camera(source):
         yield from _camera_frames(source, clock)
         return
+    if "://" in source:
+        raise RefusedError(f"{source}: no camera that can be read; give an http(s) URL of MJPEG")
     path = Path(source)
     if not path.exists():
         raise RefusedError(f"{source}: no such file or folder; check the path")
@@ -100,7 +106,7 @@ def _image(path: Path) -> Pixels:
     except OSError as error:
         raise RefusedError(f"{path}: {error.strerror}; check the file") from error
     except CorruptError as error:
-        raise CorruptError(f"{path}: {error}; give a JPEG, PNG, BMP, TIFF or WebP") from error
+        raise CorruptError(f"{path}: {error}") from error
 
 
 def _video_frames(path: Path) -> Iterator[Frame]:

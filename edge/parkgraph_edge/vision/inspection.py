@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -53,7 +53,7 @@ def inspect(arguments: argparse.Namespace) -> int:
         seen = _read(arguments, plates, report)
         for one in islice(seen, arguments.limit):
             report.seen(one)
-            sheet.add(one.frame.pixels, _caption(one.frame), plausible(one.readings))
+            sheet.add(one.frame.pixels, _caption(one.frame), told(one.readings))
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BrokenPipeError:
@@ -170,7 +170,7 @@ def _as_text(seen: Seen) -> list[str]:
     return [
         f"{caption}  {one.text}  {one.confidence:.2f}  "
         f"{one.box[0]},{one.box[1]} {one.box[2]},{one.box[3]}  {seen.read_ms:.0f} ms"
-        for one in plausible(seen.readings)
+        for one in told(seen.readings)
     ]
 
 
@@ -193,3 +193,8 @@ def _as_json(seen: Seen) -> str:
             "read_ms": round(seen.read_ms, 1),
         }
     )
+
+
+def told(readings: Sequence[PlateReading]) -> list[PlateReading]:
+    """Keep what a person should see of one frame: the best reading, and other likely plates."""
+    return [one for one in readings if one is readings[0] or one in plausible(readings)]

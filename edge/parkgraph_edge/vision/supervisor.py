@@ -49,7 +49,7 @@ class Vision:
         self._silence_seconds = silence_seconds
         self._process: Process | None = None
         self._newest: dict[str, Sighting] = {}
-        self._away = dict.fromkeys(self._cameras, "no picture yet")
+        self._away: dict[str, str] = {}
 
     async def run(self) -> None:
         """Keep the process running until cancelled; it is gone when this returns.

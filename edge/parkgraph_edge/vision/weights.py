@@ -4,13 +4,17 @@ The weights are PP-OCRv6 small (Baidu, Apache-2.0) as they lie inside the rapido
 data files: its code is not imported.
 """
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+# Or it would look up its maker's host and write into the home folder, from a lot with no internet.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime
 
 from parkgraph.runtime.errors import UnavailableError
 

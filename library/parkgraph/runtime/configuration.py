@@ -170,12 +170,12 @@ def _read(path: Path) -> str:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ConfigurationError(
-            f"{path}:1: cannot be read: {reason}; check the path and who may read the file"
+            f"{path}: cannot be read: {reason}; check the path and who may read the file"
         ) from error
     if len(content) > LARGEST_FILE_BYTES:
         raise ConfigurationError(f"{path}:1: is over 4 MiB; this is no configuration file")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigurationError(f"{path}:{line}: is not UTF-8; save the file as UTF-8") from error

@@ -96,6 +96,8 @@ def _broker(value: object) -> Broker:
 def _path(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError('is no path; write it in quotes, for example "/var/lib/gateway"')
+    if value.startswith("~"):
+        raise ValueError("begins with ~, which only a shell knows; write the whole path")
     directory = (info.context or {}).get("directory", Path.cwd())
     return Path(directory) / value
 

@@ -1,14 +1,24 @@
 """Logs: events with fields, in the past tense. Readable at a terminal, JSON otherwise."""
 
+import logging
 import sys
 from pathlib import Path
 
 import structlog
 
+from parkgraph.runtime.errors import RefusedError
+
 
 def set_up(*, to: str | None = None) -> None:
-    """Send logs to stderr, or to be appended to the file `to`; as JSON unless at a terminal."""
-    stream = Path(to).open("a", buffering=1, encoding="utf-8") if to else sys.stderr  # noqa: SIM115
+    """Send logs to stderr, or to be appended to the file `to`; as JSON unless at a terminal.
+
+    Raises:
+        RefusedError: the file cannot be written.
+    """
+    try:
+        stream = Path(to).open("a", buffering=1, encoding="utf-8") if to else sys.stderr  # noqa: SIM115
+    except OSError as error:
+        raise RefusedError(f"{to}: cannot be written: {error.strerror}; name another") from error
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -21,3 +31,6 @@ def set_up(*, to: str | None = None) -> None:
         ],
         logger_factory=structlog.WriteLoggerFactory(file=stream),
     )
+    # Libraries speak when we have said it better; what asyncio has to say is a bug.
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.getLogger("asyncio").addHandler(logging.StreamHandler(stream))

@@ -63,7 +63,7 @@ class Channel:
         try:
             yield
         except aiomqtt.MqttError as error:
-            raise UnavailableError(f"broker {self._address}: {error}") from error
+            raise UnavailableError(_away(self._address, error)) from error
 
 
 @contextlib.asynccontextmanager
@@ -95,7 +95,11 @@ async def connect(
         ) as connected:
             yield Channel(connected, f"{host}:{port}")
     except aiomqtt.MqttError as error:
-        raise UnavailableError(f"broker {host}:{port}: {error}") from error
+        raise UnavailableError(_away(f"{host}:{port}", error)) from error
+
+
+def _away(address: str, error: aiomqtt.MqttError) -> str:
+    return f"broker {address}: {error}; check that it runs and that the network leads there"
 
 
 def _session(expiry_seconds: int) -> Properties:

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import Callable, Coroutine
+from importlib import metadata
 from typing import Any
 
 import uvloop
@@ -18,11 +19,16 @@ def run(name: str, start: Callable[[], Coroutine[Any, Any, None]], *, log: str |
     Returns the exit status: 0 ended, 1 broken, 2 the caller can mend it. What is wrong is one line
     on stderr that begins with `name`.
     """
-    logs.set_up(to=log)
     try:
+        logs.set_up(to=log)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(start())
     except (RefusedError, UnavailableError, CorruptError, sqlite3.Error) as error:
         sys.stderr.write(f"{name}: {error}\n")
         return 2 if isinstance(error, RefusedError) else 1
     return 0
+
+
+def version() -> str:
+    """Return which release this is, as `--version` prints it."""
+    return f"%(prog)s {metadata.version('parkgraph')}"
