@@ -8,6 +8,7 @@ import pytest
 from parkgraph_edge.rules.lanes import (
     ADMISSION_LASTS_SECONDS,
     EXIT_PATIENCE_SECONDS,
+    LOOP_HOLDS_SECONDS,
     ORDER_AGAIN_SECONDS,
     TRANSITIONS,
     Effect,
@@ -109,15 +110,20 @@ def test_a_passage_between_two_looks_is_one_crossing() -> None:
 
 
 def test_who_backs_out_has_not_crossed() -> None:
-    lane, findings = after(
-        a_lane(LaneState.ADMITTED),
-        {"is_occupied": True},
-        {"is_occupied": False},
-        {"is_armed": False},
-    )
+    lane, _ = after(a_lane(LaneState.ADMITTED), {"is_occupied": True}, {"is_occupied": False})
+    lane, findings = after(lane, {"is_armed": False}, now=NOW + 1)
 
     assert effects(findings) == BACKED_OUT
     assert lane.state is LaneState.CLEAR
+
+
+def test_a_loop_that_loses_a_high_vehicle_for_a_moment_ends_nothing() -> None:
+    lane, _ = after(a_lane(LaneState.ADMITTED), {})
+    lane, lost = after(lane, {"is_armed": False}, now=NOW + LOOP_HOLDS_SECONDS / 2)
+    lane, found = after(lane, {"is_armed": True}, now=NOW + LOOP_HOLDS_SECONDS)
+
+    assert (lost, found) == ([], [])
+    assert lane.state is LaneState.ADMITTED
 
 
 def test_who_backs_out_between_two_looks_has_not_crossed() -> None:
@@ -193,7 +199,8 @@ def test_a_loop_that_sticks_at_an_exit_makes_the_lane_more_patient_each_time() -
     assert lane.state is LaneState.WAITING
     assert not may_leave_unknown(lane, now=NOW + 2 * EXIT_PATIENCE_SECONDS)
     assert may_leave_unknown(lane, now=NOW + 2 * EXIT_PATIENCE_SECONDS + 1)
-    assert after(lane, {"is_armed": False})[0].let_out_in_vain == 0
+    gone, _ = after(lane, {"is_armed": False}, now=NOW + 1)
+    assert gone.let_out_in_vain == 0
 
 
 def test_a_tailgater_is_found_beside_the_one_who_was_admitted() -> None:

@@ -9,6 +9,7 @@ from parkgraph_edge.rules.barriers import BarrierState
 
 ADMISSION_LASTS_SECONDS: Final = 45.0
 ORDER_AGAIN_SECONDS: Final = 3.0
+LOOP_HOLDS_SECONDS: Final = 0.4
 EXIT_PATIENCE_SECONDS: Final = 20.0
 DOUBLINGS: Final = 5
 
@@ -87,13 +88,15 @@ class OpenAdmission:
 class Lane:
     """A lane as its one task knows it. `barrier` is the last look, None before the first.
 
-    `let_out_in_vain` counts openings for whoever stood there that nobody used: a loop that sticks.
+    `armed_at` is when the arming loop was last on, by the boot clock in seconds. `let_out_in_vain`
+    counts openings for whoever stood there that nobody used: a loop that sticks.
     """
 
     state: LaneState = LaneState.CLEAR
     presence: Presence | None = None
     admission: OpenAdmission | None = None
     barrier: BarrierState | None = None
+    armed_at: float = 0.0
     let_out_in_vain: int = 0
 
 
@@ -126,6 +129,10 @@ def observe(
     """
     findings: list[Finding] = []
     passed = max(0, barrier.passages - lane.barrier.passages) if lane.barrier else 0
+    if barrier.is_armed:
+        lane = replace(lane, armed_at=now)
+    elif not passed and _flickers(lane, barrier, now):
+        barrier = replace(barrier, is_armed=True)
     is_other = was_blind and barrier.is_closed
     for event in _events(lane, barrier, now=now, passed=passed, is_other=is_other):
         lane, finding = _step(lane, event, now=now, new_presence=new_presence)
@@ -192,6 +199,12 @@ def _events(
     if _is_over(lane.admission, barrier, now):
         events.append(LaneEvent.TIMED_OUT)
     return events
+
+
+def _flickers(lane: Lane, barrier: BarrierState, now: float) -> bool:
+    """Say whether an arming loop that is off may be one that lost a high vehicle for a moment."""
+    was_armed = lane.barrier is not None and lane.barrier.is_armed
+    return was_armed and not barrier.is_occupied and now - lane.armed_at < LOOP_HOLDS_SECONDS
 
 
 def _is_over(admission: OpenAdmission | None, barrier: BarrierState, now: float) -> bool:
