@@ -45,6 +45,7 @@ class Bench:
     switch: Switch
     sighting: Sighting | None = None
     attended: list[float] = field(default_factory=list)
+    lanes: list[LaneLoop] = field(default_factory=list)
 
     async def look(self, seconds: float = 0.05, **changes: Any) -> None:
         self.clock.advance(seconds)
@@ -90,6 +91,7 @@ async def a_bench(
             clock=clock,
             random=randomness(1).randbytes,
         )
+        bench.lanes.append(lane)
         async with asyncio.TaskGroup() as group:
             task = group.create_task(lane.run())
             await bench.look()

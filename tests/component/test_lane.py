@@ -437,6 +437,20 @@ async def test_without_a_ledger_an_exit_opens_also_for_whom_no_camera_reads(
         assert len(bench.orders) == 1
 
 
+async def test_what_an_exit_saw_without_a_ledger_is_handed_over_before_the_new_start(
+    tmp_path: Path,
+) -> None:
+    async with a_bench(tmp_path, EXIT) as bench:
+        bench.switch.is_away = True
+        await bench.look(**THERE)
+        await bench.look(**THROUGH)
+
+        await bench.lanes[0].hand_over(bench.ledger.ledger)
+        await bench.lanes[0].hand_over(bench.ledger.ledger)
+
+        assert bench.ledger.types() == ["lot_described", "crossed_unadmitted"]
+
+
 async def test_an_exit_that_started_without_a_ledger_opens(tmp_path: Path) -> None:
     clock = FakeClock()
     barrier = FakeBarrier(clock, token=700, last_order=9)

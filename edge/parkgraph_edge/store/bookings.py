@@ -129,8 +129,10 @@ class End:
         if session is None:
             raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such session", field="session")
         if session.state is not SessionState.PARKED or session.entered_at is None:
+            hint = "; it lapses at hold_until" if session.state is SessionState.RESERVED else ""
             raise CallRefusedError(
-                ErrorCode.CONFLICT, f"only a parked session can end; this one is {session.state}"
+                ErrorCode.CONFLICT,
+                f"only a parked session can end; this one is {session.state}{hint}",
             )
         amount = price_minor(session.rate_minor_per_hour, moment.at - session.entered_at)
         if session.amount_minor is not None:

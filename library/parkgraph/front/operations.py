@@ -159,6 +159,8 @@ async def _own_session(port: Port, call: Call) -> Session:
 
 
 def _parse(model: type[B], body: bytes) -> B:
+    if not body:
+        raise CallRefusedError(ErrorCode.BAD_REQUEST, "the body is empty; send JSON", field="body")
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
