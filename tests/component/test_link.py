@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from pydantic import ValidationError
 
 from parkgraph.journal.chain import GENESIS, Head, Row, hash_row
 from parkgraph.journal.ledger import MIGRATIONS, Moment, chained
@@ -476,3 +477,11 @@ async def test_an_acknowledgement_that_is_none_and_one_of_another_journal_change
 
 def acknowledged_epoch(ledger: OpenLedger) -> int:
     return int(ledger.one("SELECT epoch FROM cursors WHERE name = 'acknowledged'"))
+
+
+@pytest.mark.parametrize("number", [-1, 2**63, 2**70])
+def test_a_number_that_no_database_takes_is_no_message(number: int) -> None:
+    with pytest.raises(ValidationError):
+        a_batch(epoch=number)
+    with pytest.raises(ValidationError):
+        Head(epoch=1, seq=number, hash="")

@@ -255,6 +255,20 @@ async def test_twins_are_refused_by_plate_and_let_in_by_code(tmp_path: Path) -> 
         assert by_code.session == session.session
 
 
+async def test_twins_that_are_parked_keep_no_booked_one_out(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot("S-01", "S-02", "S-03", "S-04")))
+        for plate in ("ABCO", "ABC0", "ABCQ"):
+            await ledger.submit(a_booking(plate))
+            await finish(ledger, await present(ledger, a_plate(plate)))
+        last = await ledger.submit(a_booking("ABCD"))
+
+        admitted = await present(ledger, a_plate("ABCD"))
+
+        assert isinstance(admitted, Admitted)
+        assert admitted.session == last.session
+
+
 async def test_wrong_guesses_lock_the_keypad_also_over_a_restart(tmp_path: Path) -> None:
     clock = FakeClock()
     async with open_ledger(tmp_path, clock=clock) as ledger:

@@ -11,7 +11,7 @@ import pytest
 
 from parkgraph.journal.ledger import MIGRATIONS
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
-from parkgraph.runtime.sqlite import connect, lock, migrate, open_reader
+from parkgraph.runtime.sqlite import connect, lock, migrate, open_reader, translated
 from tests.fakes import EDGE_MIGRATIONS, a_database
 
 
@@ -111,3 +111,15 @@ async def test_a_reader_sees_what_is_committed_and_can_change_nothing(tmp_path: 
             assert await reader.one("SELECT space FROM spaces", {}) is not None
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 await reader.all("DELETE FROM spaces", {})
+
+
+def test_a_database_that_another_program_holds_is_away_and_not_broken(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with (
+        contextlib.closing(a_database(path)) as holder,
+        contextlib.closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as waiter,
+    ):
+        holder.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(UnavailableError, match="another program holds it"), translated(path):
+            waiter.execute("BEGIN IMMEDIATE")
