@@ -291,9 +291,9 @@ class LaneLoop:
         else:
             await self._finish(order, outcome)
 
-    async def _send(self, order: int, looked_at: float) -> VendOutcome | None:
-        """Send it, unless the look at whom it is for is long ago: a commit can take its time."""
-        deadline = looked_at + VEND_DEADLINE.total_seconds()
+    async def _send(self, order: int, since: float) -> VendOutcome | None:
+        """Send it, unless `since` is long ago: a commit can take its time."""
+        deadline = since + VEND_DEADLINE.total_seconds()
         if self._clock.boot_seconds() >= deadline:
             log.warning("vend_too_late", lane=self.name, order=order)
             return VendOutcome.TOO_LATE

@@ -135,7 +135,10 @@ class AdmissionGranted(Record):
 
 
 class VendOrdered(Record):
-    """A barrier was to be told to let one admission through, `before` a time, or not at all."""
+    """A barrier was to be told to let one admission through, `before` a time, or not at all.
+
+    An exit counts the same while from the commit: slow disks must not keep it shut.
+    """
 
     type: Literal["vend_ordered"] = "vend_ordered"
     order: int

@@ -27,6 +27,7 @@ class SessionState(StrEnum):
     NO_SHOW = "no_show"
 
 
+# What indexes and queries list as open; a test compares them.
 OPEN_STATES: Final = frozenset(
     {SessionState.RESERVED, SessionState.ARRIVING, SessionState.PARKED, SessionState.LEAVING}
 )
