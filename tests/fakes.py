@@ -198,7 +198,7 @@ async def open_ledger(
             )
             yield OpenLedger(ledger, writer, reader, path, lot)
     finally:
-        writer.close()
+        await writer.close()
 
 
 def journal_of(path: Path, lot: str = LOT) -> list[Row]:

@@ -77,4 +77,4 @@ async def _database(settings: CloudSettings) -> AsyncIterator[tuple[Writer, Read
         async with open_reader(path) as reader:
             yield writer, reader
     finally:
-        writer.close()
+        await writer.close()

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,14 +105,14 @@ async def _ledger(
     settings: EdgeSettings, clock: Clock
 ) -> AsyncIterator[tuple[Ledger, Writer | None, Reader | None]]:
     """Open the ledger; where it cannot be opened, give one that refuses, so that exits go on."""
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            writer, path = stack.enter_context(_writer(settings))
+            writer, path = await stack.enter_async_context(_writer(settings))
             ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
             gate_code_key(settings.state.directory, os.urandom)  # its faults show here
             late = await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
         except _NO_LEDGER as error:
-            stack.close()
+            await stack.aclose()
             log.error("exit_only", reason=str(error))  # noqa: TRY400 (one line is enough)
             yield NoLedger(str(error)), None, None
             return
@@ -122,8 +122,8 @@ async def _ledger(
             yield ledger, writer, reader
 
 
-@contextlib.contextmanager
-def _writer(settings: EdgeSettings) -> Iterator[tuple[Writer, Path]]:
+@contextlib.asynccontextmanager
+async def _writer(settings: EdgeSettings) -> AsyncIterator[tuple[Writer, Path]]:
     """Keep others out of the folder, and write to the ledger in it."""
     directory = settings.state.directory
     try:
@@ -143,7 +143,7 @@ def _writer(settings: EdgeSettings) -> Iterator[tuple[Writer, Path]]:
         try:
             yield writer, path
         finally:
-            writer.close()
+            await writer.close()
             log.info("ledger_closed", commits=writer.commits)
     finally:
         os.close(held)
@@ -153,12 +153,13 @@ async def _wait_for_ledger(settings: EdgeSettings, lanes: list[LaneLoop], clock:
     """Try the ledger now and then; when it is back, record what lanes saw and start anew."""
     while True:
         await asyncio.sleep(LEDGER_RETRY_SECONDS)
-        with contextlib.suppress(*_NO_LEDGER), _writer(settings) as (writer, path):
-            ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
-            await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
-            for lane in lanes:
-                await lane.hand_over(ledger)
-            raise LedgerIsBackError(f"{path} can be opened again; starting anew")
+        with contextlib.suppress(*_NO_LEDGER):
+            async with _writer(settings) as (writer, path):
+                ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
+                await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
+                for lane in lanes:
+                    await lane.hand_over(ledger)
+                raise LedgerIsBackError(f"{path} can be opened again; starting anew")
 
 
 def _description(settings: EdgeSettings) -> LotDescribed:

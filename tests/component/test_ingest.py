@@ -28,6 +28,6 @@ async def test_a_lot_that_says_it_has_more_is_told_how_far_the_copy_is(
     answer = await ingest._store_state(
         "elm", LotState(link="up", head_seq=head_seq), is_retained=False
     )
-    writer.close()
+    await writer.close()
 
     assert (answer is not None and answer.head == HEAD) is asks

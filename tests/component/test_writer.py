@@ -22,7 +22,7 @@ async def a_writer(path: Path) -> AsyncIterator[Writer]:
     try:
         yield writer
     finally:
-        writer.close()
+        await writer.close()
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ async def test_closing_finishes_what_waits(path: Path) -> None:
             waiting = [group.create_task(writer.submit(write(str(n)))) for n in range(100)]
             await asyncio.sleep(0)
             let_go()
-            writer.close()
+            await writer.close()
 
             assert len(notes_in(path)) == 100
         assert [await task for task in waiting] == [str(n) for n in range(100)]
@@ -270,7 +270,7 @@ async def test_closing_finishes_what_waits(path: Path) -> None:
 
 async def test_after_closing_nothing_is_taken_and_run_returns(path: Path) -> None:
     async with a_writer(path) as writer:
-        writer.close()
+        await writer.close()
 
         await writer.run()
         with pytest.raises(UnavailableError, match="the writer has ended"):

@@ -1,10 +1,10 @@
-"""One thread that writes: it commits what waits in one transaction, urgent jobs first."""
+"""One who writes: he commits what waits in one transaction, urgent jobs first."""
 
 import asyncio
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -33,27 +33,36 @@ class _Waiting:
 
 
 class Writer:
-    """The only one who changes a database: group commit on a thread of its own.
+    """The only one who changes a database: group commit, on a thread of its own.
 
     Each job runs in a savepoint, so a job that raises leaves nothing behind and harms no other.
-    Nobody is answered before the commit. A full disk fails the whole batch and the thread goes on;
-    any other error of the disk or the file ends it: `run` raises.
+    Nobody is answered before the commit, and before what is to happen after each commit. A full
+    disk fails the whole batch and the writer goes on; any other error of the disk or the file ends
+    it: `run` raises.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        """Start writing on `connection`, which now belongs to this object, to the file `path`."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        *,
+        after_commit: Job[None] | None = None,
+    ) -> None:
+        """Write on `connection`, which now belongs to this object, to the file `path`.
+
+        `after_commit` runs after each commit, before anybody is answered.
+        """
         self._connection = connection
         self._path = path
+        self._after_commit = after_commit
         self._loop = asyncio.get_running_loop()
+        self._thread: Executor = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._urgent: deque[_Waiting] = deque()
         self._waiting: deque[_Waiting] = deque()
         self._in_hand: list[_Waiting] = []
-        self._change = threading.Condition()
         self._is_closing = False
         self.commits = 0
-        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
-        self._thread.start()
 
     async def run(self) -> None:
         """Wait until the writer can go on no longer.
@@ -73,65 +82,65 @@ class Writer:
         queue, most = (
             (self._urgent, MOST_URGENT_WAITING) if urgent else (self._waiting, MOST_WAITING)
         )
+        if self._is_closing or self._ended.done():
+            raise UnavailableError(f"{self._path}: the writer has ended")
+        if len(queue) >= most:
+            raise UnavailableError(f"{self._path}: {most} commands wait already; try again")
         waiting = _Waiting(job, self._loop.create_future(), self._loop.time())
-        with self._change:
-            if self._is_closing or not self._thread.is_alive():
-                raise UnavailableError(f"{self._path}: the writer has ended")
-            if len(queue) >= most:
-                raise UnavailableError(f"{self._path}: {most} commands wait already; try again")
-            queue.append(waiting)
-            self._change.notify()
+        queue.append(waiting)
+        self._go_on()
         result: T = await waiting.answer
         return result
 
     def oldest_waits_seconds(self) -> float:
         """Return for how long the oldest unanswered job has waited; 0 when none does."""
-        with self._change:
-            ages = [w.since for w in (*self._urgent, *self._waiting, *self._in_hand)]
+        ages = [w.since for w in (*self._urgent, *self._waiting, *self._in_hand)]
         return self._loop.time() - min(ages) if ages else 0.0
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Finish what waits, then close the database."""
-        with self._change:
-            self._is_closing = True
-            self._change.notify()
-        self._thread.join()
+        self._is_closing = True
+        self._go_on()
+        await asyncio.wait([self._ended])
 
-    def _work(self) -> None:
-        error: BaseException | None = None
-        try:
-            while batch := self._take():
-                self._commit(batch)
-                self._hand_back(batch)
-            self._connection.close()
-        except BaseException as caught:  # noqa: BLE001 (what ends the writer ends the program)
-            error = caught
-            with self._change:
-                self._is_closing = True  # whoever comes now is refused and not left waiting
-                left = [*self._in_hand, *self._urgent, *self._waiting]
-            for waiting in left:
-                waiting.error = UnavailableError(f"{self._path}: the writer has ended: {caught}")
-            self._hand_back(left)
-        self._loop.call_soon_threadsafe(self._end, error)
+    def _go_on(self) -> None:
+        """Hand the next batch to the thread, unless it has one."""
+        if self._in_hand or self._ended.done():
+            return
+        batch: list[_Waiting] = []
+        for queue in (self._urgent, self._waiting):
+            while queue and len(batch) < BATCH:
+                batch.append(queue.popleft())
+        self._in_hand = batch
+        if batch:
+            work = self._loop.run_in_executor(self._thread, self._commit, batch)
+            work.add_done_callback(self._hand_back)
+        elif self._is_closing:
+            closed = self._loop.run_in_executor(self._thread, self._connection.close)
+            closed.add_done_callback(lambda _: self._end(None))
+
+    def _hand_back(self, work: asyncio.Future[None]) -> None:
+        batch, self._in_hand = self._in_hand, []
+        if (error := work.exception()) is not None:
+            self._end(error)
+            batch += [*self._urgent, *self._waiting]
+            for waiting in batch:
+                waiting.error = UnavailableError(f"{self._path}: the writer has ended: {error}")
+        else:
+            self._go_on()
+        for waiting in batch:
+            _answer(waiting)
 
     def _end(self, error: BaseException | None) -> None:
+        self._thread.shutdown(wait=False)
         if error is None:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
-
-    def _take(self) -> list[_Waiting]:
-        """Wait for jobs and return up to a batch; an empty list when it is time to close."""
-        with self._change:
-            self._change.wait_for(lambda: self._urgent or self._waiting or self._is_closing)
-            batch: list[_Waiting] = []
-            for queue in (self._urgent, self._waiting):
-                while queue and len(batch) < BATCH:
-                    batch.append(queue.popleft())
-            self._in_hand = batch
-            return batch
+            self._ended.exception()  # whoever closes does not ask for it
 
     def _commit(self, batch: list[_Waiting]) -> None:
+        """Run and commit `batch`, on the thread."""
         try:
             with translated(self._path):
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -145,6 +154,9 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             for waiting in batch:
                 waiting.error = error
+            return
+        if self._after_commit:
+            self._after_commit(self._connection)
 
     def _run_one(self, waiting: _Waiting) -> None:
         self._connection.execute("SAVEPOINT job")
@@ -157,16 +169,11 @@ class Writer:
             waiting.error = error
         self._connection.execute("RELEASE job")
 
-    def _hand_back(self, batch: list[_Waiting]) -> None:
-        self._in_hand = []
-        self._loop.call_soon_threadsafe(_answer, batch)
 
-
-def _answer(batch: list[_Waiting]) -> None:
-    for waiting in batch:
-        if waiting.answer.done():
-            continue
-        if waiting.error is None:
-            waiting.answer.set_result(waiting.result)
-        else:
-            waiting.answer.set_exception(waiting.error)
+def _answer(waiting: _Waiting) -> None:
+    if waiting.answer.done():
+        return
+    if waiting.error is None:
+        waiting.answer.set_result(waiting.result)
+    else:
+        waiting.answer.set_exception(waiting.error)
