@@ -26,14 +26,16 @@ from parkgraph.model.sessions import Session, SessionState
 from parkgraph_edge.rules.barriers import BarrierState
 from parkgraph_edge.rules.lanes import Lane, LaneState, OpenAdmission, Presence
 from parkgraph_edge.rules.sightings import Sighting
-from parkgraph_edge.store.bookings import Reserve, Tariff
+from parkgraph_edge.store.bookings import Reserve
 from parkgraph_edge.store.passages import CodeTyped, Gate, PlateSeen
+from parkgraph_edge.store.terms import LotTerms, Tariff
 
 NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LOT: Final = "elm-street"
 CODE: Final = "12345678" + check_digit("12345678")
 CODE_KEY: Final = bytes(range(32))
 TARIFF: Final = Tariff("USD", 350)
+TERMS: Final = LotTerms(LOT, TARIFF, "north-in", CODE_KEY)
 
 
 def a_session(state: SessionState = SessionState.RESERVED, **changes: Any) -> Session:
@@ -194,16 +196,13 @@ def records_that_move_a_session(session: str = "sess_1") -> list[AnyRecord]:
 def a_booking(plate: str | None = "ABC1234", **changes: Any) -> Reserve:
     """Return the wish for a space at the lot."""
     wish = Reserve(
-        lot=LOT,
-        actor="key:1",
+        terms=TERMS,
+        key="1",
         plate=parse_plate(plate) if plate else None,
         vin=None,
         fleet="fleet-1",
         autonomous=False,
         stay=None,
-        tariff=TARIFF,
-        entry_lane="north-in",
-        code_key=CODE_KEY,
         occupied=frozenset(),
     )
     return replace(wish, **changes)

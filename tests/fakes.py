@@ -30,7 +30,16 @@ from parkgraph_edge.rules.barriers import BarrierState, VendOrder
 from tests.builders import LOT, NOON, a_barrier_state
 
 EDGE_MIGRATIONS: Final = "parkgraph_edge.store.migrations"
-FACT_TABLES: Final = ("lots", "spaces", "sessions", "admissions", "orders", "keypads")
+FACT_TABLES: Final = (
+    "lots",
+    "spaces",
+    "sessions",
+    "admissions",
+    "orders",
+    "keypads",
+    "conflicts",
+    "barred_keys",
+)
 
 Outcome = TypeVar("Outcome")
 
@@ -209,7 +218,7 @@ def journal_of(path: Path, lot: str = LOT) -> list[Row]:
         if head is None:
             return []
         found = connection.execute(
-            SQL["rows_after"], {"lot": lot, "epoch": head.epoch, "seq": 0, "limit": -1}
+            SQL["rows_after"], {"stream": lot, "epoch": head.epoch, "seq": 0, "limit": -1}
         )
         return [Row.of(dict(columns)) for columns in found]
 

@@ -1,6 +1,7 @@
 """The composition root of the cloud core."""
 
 import contextlib
+import functools
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -9,17 +10,18 @@ from typing import Final
 import structlog
 
 from parkgraph.front.app import ApiKey, FrontDoor
-from parkgraph.front.operations import SHARED
-from parkgraph.journal.ledger import MIGRATIONS
-from parkgraph.runtime import loops, service
+from parkgraph.front.operations import IN_THE_CLOUD
+from parkgraph.journal.ledger import MIGRATIONS, Moment
+from parkgraph.runtime import loops, mqtt, service
 from parkgraph.runtime.clock import SystemClock
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader
 from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
+from parkgraph_cloud.allotments import Allotments
 from parkgraph_cloud.console.pages import Console
 from parkgraph_cloud.fleet import FleetView
-from parkgraph_cloud.ingest import Ingest
+from parkgraph_cloud.links import LotLinks
 from parkgraph_cloud.settings import CloudSettings
 
 log = structlog.get_logger(__name__)
@@ -38,22 +40,30 @@ async def run(settings: CloudSettings) -> None:
     clock = SystemClock()
     listener = listen(settings.api.listen.host, settings.api.listen.port)
     async with _database(settings) as (writer, reader):
-        ingest = Ingest(writer, clock=clock)
+        allotments = Allotments(writer, reader, clock=clock, random=os.urandom)
+        links = LotLinks(
+            writer, reader, clock=clock, moment=lambda: Moment(clock.now(), os.urandom)
+        )
         door = FrontDoor(
             key=ApiKey(settings.api.read_key().get_secret_value(), fleet=settings.api.fleet_id),
             clock=clock,
             random=os.urandom,
         )
-        console = Console(reader, is_connected=lambda: ingest.is_connected, clock=clock)
-        app = door.app(FleetView(reader), SHARED, beside=console.routes())
+        console = Console(reader, is_connected=lambda: links.is_connected, clock=clock)
+        app = door.app(FleetView(reader, allotments.ledger), IN_THE_CLOUD, beside=console.routes())
         log.info("cloud_started", listen=str(settings.api.listen))
         service.notify("READY=1")
         await loops.run(
             {
                 "front door": serve(app, listener),
-                "ingest": ingest.keep_up(
-                    str(settings.mqtt.broker), f"cloud-{socket.gethostname()}-{os.getpid()}"
+                "links": links.keep_up(
+                    functools.partial(
+                        mqtt.connect,
+                        str(settings.mqtt.broker),
+                        client=f"cloud-{socket.gethostname()}-{os.getpid()}",
+                    )
                 ),
+                "allotments": allotments.run(),
                 "database": writer.run(),
             }
         )

@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,41 +14,35 @@ import structlog
 
 from parkgraph.front.app import ApiKey, FrontDoor
 from parkgraph.front.operations import AT_THE_LOT
-from parkgraph.journal.ledger import MIGRATIONS, JournalLedger, Ledger, NoLedger
-from parkgraph.journal.link import LotState, Uplink
+from parkgraph.journal.ledger import MIGRATIONS, JournalLedger, Ledger
+from parkgraph.journal.messages import LotState
 from parkgraph.model.records import Direction, LaneDescription, LotDescribed, SpaceDescription
-from parkgraph.runtime import loops, service
+from parkgraph.runtime import loops, mqtt, service
 from parkgraph.runtime.clock import Clock, SystemClock
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
-from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader, translated
+from parkgraph.runtime.sqlite import connect, lock, migrate, open_reader, translated
 from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
 from parkgraph_edge.devices.modbus_barrier import ModbusBarrier
 from parkgraph_edge.devices.space_sensors import SpaceSensors
-from parkgraph_edge.http.lot import LotFront, LotOffer
+from parkgraph_edge.gateway import Books, Gateway, LedgerIsBackError, Surroundings, open_books
 from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
 from parkgraph_edge.lanes.occupancy import Occupancy
 from parkgraph_edge.settings import EdgeSettings
-from parkgraph_edge.store.bookings import DeclareNoShows, Tariff
 from parkgraph_edge.store.keys import gate_code_key
-from parkgraph_edge.store.opening import OpenLot
-from parkgraph_edge.sync.uplink import keep_up
+from parkgraph_edge.store.terms import LotTerms, Tariff
+from parkgraph_edge.sync.link import Connect
 from parkgraph_edge.vision.supervisor import Vision
 
 log = structlog.get_logger(__name__)
 
 LEDGER_FILE: Final = "ledger.db"
-HOUSEKEEPING_SECONDS: Final = 10.0
 LEDGER_RETRY_SECONDS: Final = 30.0
 # A lane that has not looked, or a command that has waited, for so long is not alive.
 ALIVE_WITHIN_SECONDS: Final = 5.0
 WATCHDOG_SECONDS: Final = 1.0
 # Whatever keeps the ledger shut, the exits have to open.
 _NO_LEDGER: Final = (UnavailableError, CorruptError, sqlite3.Error)
-
-
-class LedgerIsBackError(RefusedError):
-    """The ledger can be opened again; a clean start is the simplest way to use it."""
 
 
 async def run(settings: EdgeSettings) -> None:
@@ -57,41 +53,27 @@ async def run(settings: EdgeSettings) -> None:
     """
     clock = SystemClock()
     listener = listen(settings.api.listen.host, settings.api.listen.port)
-    async with _ledger(settings, clock) as (ledger, writer, reader):
+    async with _books(settings, clock) as (books, reason):
         sensors = _occupancy(settings)
         vision = Vision({n: lane.camera for n, lane in settings.lanes.items() if lane.camera})
-        lanes = [_lane(settings, name, vision, ledger, clock) for name in settings.lanes]
-        front = LotFront(
-            _offer(settings, has_ledger=writer is not None),
-            ledger,
-            reader,
-            occupied=sensors.occupied,
-            clock=clock,
+        around = Surroundings(clock, _connect(settings), sensors.occupied)
+        gateway = Gateway(
+            _terms(settings, has_ledger=books is not None), books, around, reason=reason
         )
+        lanes = [_lane(settings, name, vision, gateway.ledger, clock) for name in settings.lanes]
         door = FrontDoor(
             key=ApiKey(settings.api.read_key().get_secret_value(), fleet=settings.api.fleet_id),
             clock=clock,
             random=os.urandom,
         )
-        work: dict[str, Coroutine[Any, Any, None]] = {
-            "front door": serve(door.app(front, AT_THE_LOT), listener),
+        work = {
+            "front door": serve(door.app(gateway.front, AT_THE_LOT), listener),
             "vision": vision.run(),
             "space sensors": sensors.run(),
-            "watchdog": _watch(lanes, writer, clock),
-            **{f"lane {lane.name}": lane.run() for lane in lanes},
+            "watchdog": _watch(lanes, books.writer if books else None, clock),
+            **gateway.loops(_state(settings, lanes, vision, sensors, clock), lanes),
         }
-        if writer and reader:
-            work["ledger"] = writer.run()
-            work["housekeeping"] = _keep_house(settings.lot.id, ledger)
-            if settings.cloud:
-                state = _state(settings, lanes, vision, sensors, clock)
-                work["link"] = keep_up(
-                    str(settings.cloud.broker),
-                    settings.lot.id,
-                    Uplink(settings.lot.id, writer, reader),
-                    state,
-                )
-        else:
+        if books is None:
             work["ledger"] = _wait_for_ledger(settings, lanes, clock)
         log.info("gateway_started", lot=settings.lot.id, listen=str(settings.api.listen))
         service.notify("READY=1")
@@ -101,25 +83,26 @@ async def run(settings: EdgeSettings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _ledger(
-    settings: EdgeSettings, clock: Clock
-) -> AsyncIterator[tuple[Ledger, Writer | None, Reader | None]]:
-    """Open the ledger; where it cannot be opened, give one that refuses, so that exits go on."""
+async def _books(settings: EdgeSettings, clock: Clock) -> AsyncIterator[tuple[Books | None, str]]:
+    """Open the ledger; where it cannot be opened, give the reason, so that exits go on."""
     async with contextlib.AsyncExitStack() as stack:
         try:
-            writer, path = await stack.enter_async_context(_writer(settings))
-            ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
+            books = await stack.enter_async_context(_open(settings, clock))
             gate_code_key(settings.state.directory, os.urandom)  # its faults show here
-            late = await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
         except _NO_LEDGER as error:
             await stack.aclose()
             log.error("exit_only", reason=str(error))  # noqa: TRY400 (one line is enough)
-            yield NoLedger(str(error)), None, None
+            yield None, str(error)
             return
-        if late:
-            log.warning("orders_too_late", count=late)
-        async with open_reader(path) as reader:
-            yield ledger, writer, reader
+        yield books, ""
+
+
+@contextlib.asynccontextmanager
+async def _open(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Books]:
+    lot = settings.lot.id
+    async with _writer(settings) as (writer, path), open_reader(path) as reader:
+        ledger = JournalLedger(writer, lot, clock=clock, random=os.urandom)
+        yield await open_books(writer, reader, ledger, lot, _description(settings))
 
 
 @contextlib.asynccontextmanager
@@ -154,12 +137,16 @@ async def _wait_for_ledger(settings: EdgeSettings, lanes: list[LaneLoop], clock:
     while True:
         await asyncio.sleep(LEDGER_RETRY_SECONDS)
         with contextlib.suppress(*_NO_LEDGER):
-            async with _writer(settings) as (writer, path):
-                ledger = JournalLedger(writer, settings.lot.id, clock=clock, random=os.urandom)
-                await ledger.submit(OpenLot(settings.lot.id, _description(settings)))
-                for lane in lanes:
-                    await lane.hand_over(ledger)
-                raise LedgerIsBackError(f"{path} can be opened again; starting anew")
+            async with _open(settings, clock) as books:
+                if not books.is_recovering:
+                    for lane in lanes:
+                        await lane.hand_over(books.ledger)
+                raise LedgerIsBackError("the ledger can be opened again; starting anew")
+
+
+def _connect(settings: EdgeSettings) -> Connect | None:
+    broker = settings.cloud and settings.cloud.broker
+    return functools.partial(mqtt.connect, str(broker)) if broker else None
 
 
 def _description(settings: EdgeSettings) -> LotDescribed:
@@ -179,14 +166,17 @@ def _description(settings: EdgeSettings) -> LotDescribed:
     )
 
 
-def _offer(settings: EdgeSettings, *, has_ledger: bool) -> LotOffer:
+def _terms(settings: EdgeSettings, *, has_ledger: bool) -> LotTerms:
     entries = [n for n, lane in settings.lanes.items() if lane.direction is Direction.ENTRY]
-    return LotOffer(
+    lent = settings.allotments
+    return LotTerms(
         lot=settings.lot.id,
         tariff=Tariff(settings.lot.currency, settings.lot.rate_per_hour_minor),
         entry_lane=min(entries),
         # Without a ledger nothing is booked, so no code is issued.
         code_key=gate_code_key(settings.state.directory, os.urandom) if has_ledger else b"",
+        allotments=lent.by_class if lent else {},
+        loan=timedelta(hours=lent.hours if lent else 0),
     )
 
 
@@ -238,17 +228,6 @@ def _state(
         )
 
     return state
-
-
-async def _keep_house(lot: str, ledger: Ledger) -> None:
-    while True:
-        try:
-            missed = await ledger.submit(DeclareNoShows(lot))
-            if missed:
-                log.info("no_shows", count=missed)
-        except UnavailableError as error:
-            log.warning("housekeeping_put_off", reason=str(error))
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
 
 async def _watch(lanes: list[LaneLoop], writer: Writer | None, clock: Clock) -> None:

@@ -124,6 +124,42 @@ class CloudSettings(Table):
     )
 
 
+class AllotmentsSettings(Table):
+    """What the cloud may sell, also while this lot cannot be reached."""
+
+    standard: int = Field(
+        default=0, ge=0, le=20_000, description="how many standard spaces at a time", examples=[4]
+    )
+    autonomous: int = Field(
+        default=0,
+        ge=0,
+        le=20_000,
+        description="how many spaces for autonomous vehicles",
+        examples=[2],
+    )
+    accessible: int = Field(
+        default=0, ge=0, le=20_000, description="how many accessible spaces", examples=[1]
+    )
+    hours: float = Field(
+        default=24.0,
+        ge=1,
+        le=168,
+        description="how long the cloud may sell one without asking again, 1 to 168 hours; also the"
+        " longest time for which a lot that is cut off can be booked",
+        examples=[24.0],
+        json_schema_extra={"unit": "hours"},
+    )
+
+    @property
+    def by_class(self) -> dict[SpaceClass, int]:
+        """How many of each class."""
+        return {
+            SpaceClass.STANDARD: self.standard,
+            SpaceClass.AUTONOMOUS: self.autonomous,
+            SpaceClass.ACCESSIBLE: self.accessible,
+        }
+
+
 class StateSettings(Table):
     """What survives a restart."""
 
@@ -189,6 +225,9 @@ class EdgeSettings(Table):
     api: ApiSettings = Field(description="where /api/v1 listens")
     cloud: CloudSettings | None = Field(
         default=None, description="the cloud core; without it the lot runs alone"
+    )
+    allotments: AllotmentsSettings | None = Field(
+        default=None, description="what the cloud may sell; without [allotments] nothing"
     )
     state: StateSettings = Field(description="what survives a restart")
     space_sensors: SpaceSensorsSettings | None = Field(

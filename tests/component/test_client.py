@@ -13,8 +13,9 @@ from parkgraph.front.operations import AT_THE_LOT
 from parkgraph.model.api import SessionRequest, Vehicle
 from parkgraph.model.sessions import SessionState
 from parkgraph.runtime.web import listen, serve
-from parkgraph_edge.http.lot import LotFront, LotOffer
+from parkgraph_edge.http.lot import LotFront
 from parkgraph_edge.store.opening import OpenLot
+from parkgraph_edge.store.terms import LotTerms
 from tests.builders import CODE_KEY, LOT, TARIFF, a_crossing, a_grant, a_lot
 from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger, randomness
 
@@ -34,7 +35,7 @@ async def address(ledger: OpenLedger) -> AsyncIterator[str]:
     """Serve the lot on a free port of loopback."""
     clock = FakeClock()
     front = LotFront(
-        LotOffer(LOT, TARIFF, "north-in", CODE_KEY),
+        LotTerms(LOT, TARIFF, "north-in", CODE_KEY),
         ledger,
         ledger.reader,
         occupied=frozenset,

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from parkgraph.journal.apply import apply
 from parkgraph.journal.chain import GENESIS, Head
 from parkgraph.journal.ledger import MIGRATIONS, Moment, chained, read_head, store_row, write_head
-from parkgraph.journal.link import LotState
+from parkgraph.journal.messages import LotState
 from parkgraph.model.records import (
     AdmissionGranted,
     AnyRecord,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from parkgraph.journal.ledger import NoLedger
 from parkgraph.runtime.clock import SystemClock
-from parkgraph_edge.daemon import LEDGER_RETRY_SECONDS, LedgerIsBackError, _ledger, _wait_for_ledger
+from parkgraph_edge.daemon import LEDGER_RETRY_SECONDS, _books, _wait_for_ledger
+from parkgraph_edge.gateway import LedgerIsBackError
 from parkgraph_edge.settings import EdgeSettings, load_settings
 
 CONFIGURATION = """\
@@ -52,9 +52,9 @@ def damage(path: Path) -> None:
 
 async def opened(settings: EdgeSettings) -> bool:
     """Say whether there is a ledger."""
-    async with _ledger(settings, SystemClock()) as (ledger, writer, reader):
-        assert (writer is None) == (reader is None) == isinstance(ledger, NoLedger)
-        return writer is not None
+    async with _books(settings, SystemClock()) as (books, reason):
+        assert (books is None) == bool(reason)
+        return books is not None
 
 
 async def test_a_ledger_is_opened_and_opened_again(settings: EdgeSettings) -> None:
@@ -106,7 +106,7 @@ async def test_the_gateway_waits_for_its_ledger_and_starts_anew_when_it_is_back(
     path = settings.state.directory / "ledger.db"
     settings.state.directory.mkdir()
     path.write_bytes(b"garbage" * 1000)
-    async with _ledger(settings, SystemClock()):
+    async with _books(settings, SystemClock()):
         waiting = asyncio.ensure_future(_wait_for_ledger(settings, [], SystemClock()))
         await asyncio.sleep(3 * LEDGER_RETRY_SECONDS)
         assert not waiting.done()

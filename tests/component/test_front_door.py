@@ -14,8 +14,9 @@ from parkgraph.front.operations import AT_THE_LOT
 from parkgraph.journal.ledger import Ledger, NoLedger
 from parkgraph.model.records import SpaceClass
 from parkgraph.runtime.sqlite import Reader
-from parkgraph_edge.http.lot import LotFront, LotOffer
+from parkgraph_edge.http.lot import LotFront
 from parkgraph_edge.store.opening import OpenLot
+from parkgraph_edge.store.terms import LotTerms
 from tests.builders import CODE_KEY, LOT, TARIFF, a_crossing, a_grant, a_lot
 from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger, randomness
 
@@ -40,7 +41,7 @@ def a_caller(
     """Return a caller of a lot's front door with the right key."""
     clock = FakeClock()
     front = LotFront(
-        LotOffer(lot, TARIFF, "north-in", CODE_KEY),
+        LotTerms(lot, TARIFF, "north-in", CODE_KEY),
         ledger,
         reader,
         occupied=frozenset,

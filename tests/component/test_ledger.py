@@ -50,7 +50,15 @@ from tests.builders import (
     another_code,
     typed,
 )
-from tests.fakes import FakeClock, OpenLedger, Recording, a_database, facts_of, open_ledger
+from tests.fakes import (
+    FACT_TABLES,
+    FakeClock,
+    OpenLedger,
+    Recording,
+    a_database,
+    facts_of,
+    open_ledger,
+)
 
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 SPACES = tuple(f"S-{number:02}" for number in range(10))
@@ -212,7 +220,7 @@ async def test_replaying_the_journal_gives_the_same_facts(tmp_path: Path) -> Non
             apply(LOT, row.at, parse_record(row.body, row.personal), connection)
 
     assert facts_of(copy) == ledger.facts()
-    assert all(facts_of(copy).values())
+    assert all(facts_of(copy)[table] for table in FACT_TABLES[:6])
 
 
 WISHES = st.lists(

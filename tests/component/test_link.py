@@ -13,23 +13,24 @@ import pytest
 from pydantic import ValidationError
 
 from parkgraph.journal.chain import GENESIS, Head, Row, hash_row
+from parkgraph.journal.copies import MOST_ROWS, receive
 from parkgraph.journal.ledger import MIGRATIONS, Moment, chained
-from parkgraph.journal.link import (
-    BATCHES_IN_FLIGHT,
-    MOST_ROWS,
+from parkgraph.journal.messages import (
     Acknowledgement,
     Batch,
     LotState,
-    Uplink,
-    lot_of,
-    receive,
+    every,
+    read_topic,
+    state_topic,
     topic,
 )
-from parkgraph.model.records import AnyRecord, NoShowDeclared
+from parkgraph.journal.sender import BATCHES_IN_FLIGHT
+from parkgraph.model.records import AnyRecord, EpochBegan, NoShowDeclared, Place
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.mqtt import Channel, Message
 from parkgraph_edge.store.opening import OpenLot
-from tests.builders import LOT, NOON, a_booking, a_crossing, a_grant, a_lot, a_reservation
+from parkgraph_edge.sync.link import LotLink
+from tests.builders import LOT, NOON, TERMS, a_booking, a_crossing, a_grant, a_lot, a_reservation
 from tests.fakes import (
     OpenLedger,
     Recording,
@@ -58,7 +59,7 @@ def rows_of(*records: AnyRecord, epoch: int = EPOCH, lot: str = LOT) -> list[Row
 
 
 def a_batch(*rows: Row, epoch: int = EPOCH) -> Batch:
-    return Batch(lot=LOT, epoch=epoch, rows=rows)
+    return Batch(stream=LOT, epoch=epoch, rows=rows)
 
 
 def head_of(row: Row, epoch: int = EPOCH) -> Head:
@@ -176,17 +177,38 @@ def test_an_epoch_that_has_ended_is_refused(copy: Copy) -> None:
 
     answer = copy.take(a_batch(*rows_of(a_lot(), epoch=EPOCH - 1), epoch=EPOCH - 1))
 
-    assert answer == Acknowledgement(head=head_of(ROWS[-1]), fault="epoch 6 has ended")
+    assert answer.head == head_of(ROWS[-1])
+    assert answer.fault
+    assert "does not say what it follows on" in answer.fault
 
 
-def test_a_new_epoch_begins_at_its_first_row(copy: Copy) -> None:
+def a_beginning(after: Row, epoch: int = EPOCH) -> EpochBegan:
+    return EpochBegan(why="fork", predecessor=Place(epoch=epoch, seq=after.seq, hash=after.hash))
+
+
+def test_a_new_epoch_begins_at_its_first_row_after_one_that_the_copy_has(copy: Copy) -> None:
     copy.take(a_batch(*ROWS))
-    later = rows_of(a_lot("S-09"), epoch=EPOCH + 1)
+    later = rows_of(a_beginning(ROWS[2]), a_lot("S-09"), epoch=EPOCH + 1)
 
     answer = copy.take(a_batch(*later, epoch=EPOCH + 1))
 
-    assert answer == Acknowledgement(head=head_of(later[0], EPOCH + 1))
-    assert copy.connection.execute("SELECT COUNT(*) FROM journal").fetchone()[0] == 5
+    assert answer == Acknowledgement(head=head_of(later[1], EPOCH + 1))
+    assert copy.connection.execute("SELECT COUNT(*) FROM journal").fetchone()[0] == 6
+    ended = copy.take(a_batch(*ROWS))
+    assert ended.fault == f"epoch {EPOCH} has ended"
+
+
+def test_a_second_successor_of_one_row_needs_a_person(copy: Copy) -> None:
+    copy.take(a_batch(*ROWS))
+    first = rows_of(a_beginning(ROWS[3]), epoch=EPOCH + 1)
+    second = rows_of(a_beginning(ROWS[3]), a_lot("S-09"), epoch=EPOCH + 2)
+    copy.take(a_batch(*first, epoch=EPOCH + 1))
+
+    answer = copy.take(a_batch(*second, epoch=EPOCH + 2))
+
+    assert answer.head == head_of(first[0], EPOCH + 1)
+    assert answer.fault
+    assert "a person has to say which is right" in answer.fault
 
 
 UNKNOWN = NoShowDeclared(session="sess_unknown")
@@ -194,8 +216,8 @@ UNKNOWN = NoShowDeclared(session="sess_unknown")
 
 @pytest.mark.parametrize(
     "unfit",
-    [UNKNOWN, a_crossing(), a_reservation("sess_2", plate="OTHER 1"), a_reservation(space="S-02")],
-    ids=["stay unknown", "no way leads on", "space not free", "id twice"],
+    [UNKNOWN, a_crossing("sess_3"), a_reservation("sess_2", plate="OTHER 1")],
+    ids=["stay unknown", "no way leads on", "space not free"],
 )
 def test_a_row_that_cannot_be_applied_is_stored_set_aside_and_holds_nothing_up(
     copy: Copy, unfit: AnyRecord
@@ -204,7 +226,9 @@ def test_a_row_that_cannot_be_applied_is_stored_set_aside_and_holds_nothing_up(
 
     answer = copy.take(a_batch(*rows))
 
-    assert answer == Acknowledgement(head=head_of(rows[-1]))
+    assert answer.head == head_of(rows[-1])
+    assert answer.fault is None
+    assert [letter.seq for letter in answer.dead_letters] == [3]
     assert copy.stored() == rows
     assert copy.dead_letters() == [3]
     sessions = facts_of(copy.path)["sessions"]
@@ -217,7 +241,7 @@ def test_a_row_of_a_kind_that_is_not_known_yet_is_stored_and_set_aside(copy: Cop
 
     answer = copy.take(a_batch(odd))
 
-    assert answer == Acknowledgement(head=head_of(odd))
+    assert answer.head == head_of(odd)
     assert copy.dead_letters() == [1]
 
 
@@ -229,8 +253,12 @@ def test_a_row_whose_personal_part_was_erased_is_taken(copy: Copy) -> None:
 
 
 def test_a_topic_names_its_lot() -> None:
-    assert lot_of(topic(LOT, "up")) == LOT
-    assert topic(LOT, "up").startswith("pg/1/p")
+    assert read_topic(topic(LOT, "rows")) == (LOT, "rows")
+    assert read_topic(topic(f"{LOT}/cloud", "missing")) == (f"{LOT}/cloud", "missing")
+    assert read_topic(state_topic(LOT)) == (LOT, "state")
+    assert read_topic("pg/1/p01/elm/sideways/rows") is None
+    assert topic(LOT, "rows").startswith("pg/1/p")
+    assert every("up", "rows") == "pg/1/+/+/up/rows"
 
 
 @dataclass
@@ -269,8 +297,10 @@ class FakeChannel(Channel):
         self.subscribed.append(topic)
 
     async def publish(self, message: Message) -> None:
-        if message.topic == topic(LOT, "state"):
+        if message.topic == state_topic(LOT):
             self.states.append(LotState.model_validate_json(message.payload))
+            return
+        if message.topic != topic(LOT, "rows"):
             return
         self._net.batches += 1
         self._up.append(message.payload)
@@ -306,9 +336,8 @@ async def linked(ledger: OpenLedger, net: Net) -> AsyncIterator[FakeChannel]:
 
     async def send() -> None:
         with contextlib.suppress(UnavailableError):
-            await Uplink(LOT, ledger.writer, ledger.reader).run(
-                channel, lambda seq: LotState(link="up", head_seq=seq), every_seconds=2.0
-            )
+            link = LotLink(TERMS, ledger.ledger, ledger.writer, ledger.reader, occupied=frozenset)
+            await link.run(channel, lambda seq: LotState(link="up", head_seq=seq))
 
     async with asyncio.TaskGroup() as group:
         group.create_task(send())
@@ -343,7 +372,7 @@ async def test_the_journal_comes_over(tmp_path: Path, copy: Copy) -> None:
         await copied(ledger, copy)
 
         assert facts_of(copy.path) == ledger.facts()
-        assert channel.subscribed == [topic(LOT, "acknowledged")]
+        assert topic(LOT, "acknowledged") in channel.subscribed
         assert channel.states[0].link == "up"
 
 
@@ -450,7 +479,7 @@ async def test_a_cloud_that_lost_everything_gets_everything_again(
     async with open_ledger(tmp_path) as ledger, linked(ledger, Net(copy)):
         await described(ledger, 5)
         await copied(ledger, copy)
-        for table in ("journal", "cursors", "lots", "spaces"):
+        for table in ("journal", "cursors", "epochs", "lots", "spaces"):
             copy.connection.execute(f"DELETE FROM {table}")
 
         await described(ledger, 1)

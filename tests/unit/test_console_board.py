@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from parkgraph.journal.link import LotState
+from parkgraph.journal.messages import LotState
 from parkgraph_cloud.console.board import (
     Board,
     Facts,

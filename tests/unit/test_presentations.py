@@ -36,8 +36,10 @@ def test_who_is_not_expected_may_not() -> None:
     assert match_plate([], ENTRY, now=NOON) is Reason.NOT_EXPECTED
 
 
-@pytest.mark.parametrize("state", sorted(set(SessionState) - {SessionState.RESERVED}))
-def test_only_a_reservation_opens_an_entry(state: SessionState) -> None:
+@pytest.mark.parametrize(
+    "state", sorted(set(SessionState) - {SessionState.RESERVED, SessionState.ALLOTTED})
+)
+def test_only_who_is_awaited_opens_an_entry(state: SessionState) -> None:
     assert match_plate([a_session(state)], ENTRY, now=NOON) is Reason.NOT_EXPECTED
 
 

@@ -1,7 +1,7 @@
 """Every record is told to an operator as a sentence of who did what."""
 
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,10 +9,24 @@ import pytest
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
+    AllotmentGranted,
+    AllotmentReclaimed,
+    AllotmentReturned,
+    AllotmentsAsked,
+    AllotmentSold,
+    AllotmentsRenewed,
     AnyRecord,
+    BookingTaken,
+    CancelAsked,
+    ConflictFound,
     Crossed,
     CrossedUnadmitted,
     Direction,
+    EpochBegan,
+    ExtensionAsked,
+    HoldExtended,
+    KeyBarred,
+    KeyRevoked,
     LaneDescription,
     LotDescribed,
     Means,
@@ -20,10 +34,14 @@ from parkgraph.model.records import (
     Personal,
     PresentationRefused,
     Reason,
+    SessionCancelled,
     SessionEnded,
     SessionReserved,
+    SessionTold,
+    SessionVoided,
     SpaceClass,
     SpaceDescription,
+    SpaceReassigned,
     VendFinished,
     VendOrdered,
     VendOutcome,
@@ -33,6 +51,19 @@ from parkgraph.model.sentences import Stay, sentence, wants_attention
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
 STAY = Stay(plate="AV-1234", vin=None, space="S-03", currency="USD")
+
+A_SALE: dict[str, Any] = {
+    "session": "ses_1",
+    "fleet": None,
+    "autonomous": True,
+    "space": "S-03",
+    "entry_lane": "north-in",
+    "currency": "USD",
+    "rate_minor_per_hour": 350,
+    "estimated_minor": 700,
+    "hold_until": NOON,
+}
+A_STAY = A_SALE | {"state": "parked"}
 
 SENTENCES: list[tuple[AnyRecord, str]] = [
     (
@@ -122,6 +153,64 @@ SENTENCES: list[tuple[AnyRecord, str]] = [
     ),
     (SessionEnded(session="ses_1", amount_minor=350), "stay of AV-1234 ended: 3.50 USD"),
     (NoShowDeclared(session="ses_1"), "AV-1234 did not come; S-03 is free again"),
+    (
+        EpochBegan(why="fork", predecessor=None),
+        "the journal goes on under a new epoch (fork)",
+    ),
+    (
+        SessionTold(**A_STAY, reserved_at=NOON, entered_at=None, ended_at=None, amount_minor=None),
+        "told again: AV-1234 in S-03, parked",
+    ),
+    (
+        AllotmentGranted(
+            session="ses_1",
+            space="S-03",
+            entry_lane="north-in",
+            currency="USD",
+            rate_minor_per_hour=350,
+            asked_at=NOON,
+            lasts_seconds=86400,
+        ),
+        "S-03 lent to the cloud for 24 h",
+    ),
+    (
+        AllotmentsRenewed(sessions=("ses_1", "ses_2"), asked_at=NOON, lasts_seconds=3600),
+        "2 lent spaces lent for 1 h more",
+    ),
+    (
+        AllotmentReclaimed(session="ses_1", why="expired"),
+        "S-03 is the lot's again: the loan is over",
+    ),
+    (
+        BookingTaken(
+            session="ses_1", fleet=None, autonomous=True, estimated_minor=700, hold_until=NOON
+        ),
+        "booking of AV-1234 for S-03 came from the cloud",
+    ),
+    (SessionCancelled(session="ses_1"), "booking of AV-1234 cancelled"),
+    (
+        SessionVoided(session="ses_1", kept="ses_2"),
+        "booking of AV-1234 is void: it came under ses_2",
+    ),
+    (HoldExtended(session="ses_1", hold_until=NOON), "space of AV-1234 held until 12:00:00"),
+    (
+        SpaceReassigned(session="ses_1", space="S-04", before="S-03"),
+        "AV-1234 gets S-04 for S-03, which is lost",
+    ),
+    (
+        ConflictFound(session="ses_1", kind="space_lost", what="refund"),
+        "please look, session ses_1: refund",
+    ),
+    (KeyBarred(key="abc"), "key abc books here no more"),
+    (AllotmentsAsked(asked_at=NOON), "the cloud asks for spaces to sell"),
+    (
+        AllotmentSold(**A_SALE, arrive_within_seconds=1800),
+        "S-03 sold to AV-1234 in the cloud",
+    ),
+    (AllotmentReturned(session="ses_1"), "the cloud returns S-03"),
+    (CancelAsked(session="ses_1"), "AV-1234 cancelled in the cloud"),
+    (ExtensionAsked(session="ses_1", seconds=1800), "AV-1234 asks for 0.5 h more"),
+    (KeyRevoked(key="abc", known=None), "key abc revoked"),
 ]
 
 

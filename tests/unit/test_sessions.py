@@ -51,11 +51,12 @@ def test_who_is_at_the_barrier_is_no_no_show() -> None:
 
 
 def test_every_state_is_reached_and_every_open_one_is_left() -> None:
-    reached = {SessionState.RESERVED, *TRANSITIONS.values()}
-    left = {state for state, _ in TRANSITIONS}
+    reached = {SessionState.RESERVED, SessionState.ALLOTTED, *TRANSITIONS.values()}
+    left = {state for (state, _), after in TRANSITIONS.items() if after is not state}
 
     assert reached == set(SessionState)
-    assert left == OPEN_STATES
+    # The cloud may have cancelled what the lot had let in already; the lot is right.
+    assert left == OPEN_STATES | {SessionState.CANCELLED}
 
 
 def test_every_state_has_a_word_on_the_wire_and_only_open_ones_are_active() -> None:
@@ -63,7 +64,7 @@ def test_every_state_has_a_word_on_the_wire_and_only_open_ones_are_active() -> N
     assert {state for state, word in STATUS.items() if word == "active"} == OPEN_STATES
 
 
-@pytest.mark.parametrize("state", CLOSED_STATES)
+@pytest.mark.parametrize("state", sorted(set(CLOSED_STATES) - {SessionState.CANCELLED}))
 @pytest.mark.parametrize("record", records_that_move_a_session(), ids=lambda r: r.type)
 def test_a_closed_stay_stays_closed(state: SessionState, record: AnyRecord) -> None:
     with pytest.raises(UnexpectedRecordError):

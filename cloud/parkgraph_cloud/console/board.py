@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
-from parkgraph.journal.link import LotState
+from parkgraph.journal.messages import LotState
 from parkgraph.model.records import parse_record
 from parkgraph.model.sentences import Stay, sentence, wants_attention
 

@@ -4,7 +4,7 @@ SELECT known.lot, lots.name, lots.time_zone, cursors.epoch, cursors.seq,
        lot_states.body AS state, lot_states.received_at
   FROM (SELECT lot FROM lots UNION SELECT lot FROM lot_states) AS known
   LEFT JOIN lots ON lots.lot = known.lot
-  LEFT JOIN cursors ON cursors.lot = known.lot AND cursors.name = 'head'
+  LEFT JOIN cursors ON cursors.stream = known.lot AND cursors.name = 'head'
   LEFT JOIN lot_states ON lot_states.lot = known.lot
  ORDER BY known.lot
  LIMIT :limit;
@@ -16,7 +16,7 @@ SELECT (SELECT COUNT(*) FROM spaces WHERE lot = :lot AND is_listed = 1) AS space
        (SELECT COUNT(*) FROM spaces
           JOIN sessions ON sessions.lot = spaces.lot AND sessions.session = spaces.holder
          WHERE spaces.lot = :lot AND sessions.state IN ('parked', 'leaving')) AS inside,
-       (SELECT COUNT(*) FROM dead_letters WHERE lot = :lot) AS dead_letters;
+       (SELECT COUNT(*) FROM dead_letters WHERE stream IN (:lot, :lot || '/cloud')) AS dead_letters;
 
 -- name: squares
 SELECT space, holder IS NOT NULL AS is_held FROM spaces
@@ -29,7 +29,7 @@ SELECT space, holder IS NOT NULL AS is_held FROM spaces
 SELECT journal.seq, journal.at, journal.type, journal.body, journal.personal,
        sessions.plate, sessions.vin, sessions.space, sessions.currency
   FROM journal
-  LEFT JOIN sessions ON sessions.lot = journal.lot AND sessions.session = journal.subject
- WHERE journal.lot = :lot AND journal.epoch = :epoch
+  LEFT JOIN sessions ON sessions.lot = journal.stream AND sessions.session = journal.subject
+ WHERE journal.stream = :lot AND journal.epoch = :epoch
  ORDER BY journal.seq DESC
  LIMIT :limit;

@@ -1,7 +1,6 @@
 """The lot behind `/api/v1`: it always decides alone, whether or not the internet is up."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from parkgraph.front.operations import Principal
@@ -14,18 +13,9 @@ from parkgraph.model.sessions import Session
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.sqlite import Reader
-from parkgraph_edge.store.bookings import End, Reserve, Tariff
+from parkgraph_edge.store.bookings import End, Reserve
 from parkgraph_edge.store.facts import SQL
-
-
-@dataclass(frozen=True, slots=True)
-class LotOffer:
-    """What the lot has to offer, and where a vehicle comes in."""
-
-    lot: str
-    tariff: Tariff
-    entry_lane: str
-    code_key: bytes
+from parkgraph_edge.store.terms import LotTerms
 
 
 class LotFront:
@@ -33,7 +23,7 @@ class LotFront:
 
     def __init__(
         self,
-        offer: LotOffer,
+        terms: LotTerms,
         ledger: Ledger,
         reader: Reader | None,
         *,
@@ -41,7 +31,7 @@ class LotFront:
         clock: Clock,
     ) -> None:
         """Book in `ledger`, read through `reader` (None without a ledger); `occupied` is sensed."""
-        self._offer = offer
+        self._terms = terms
         self._ledger = ledger
         self._maybe_reader = reader
         self._occupied = occupied
@@ -61,30 +51,32 @@ class LotFront:
         """See `Port.sessions_of_fleet`."""
         return await find_sessions_of_fleet(self._reader, fleet, limit=limit)
 
-    async def reserve(self, principal: Principal, request: SessionRequest) -> Session:
-        """See `LotPort.reserve`."""
+    async def reserve(
+        self, principal: Principal, request: SessionRequest, *, idempotency: str | None = None
+    ) -> Session:
+        """See `SellingPort.reserve`."""
         self._check_lot(request.lot_id)
         minutes = request.expected_duration_minutes
         return await self._ledger.submit(
             Reserve(
-                lot=self._offer.lot,
-                actor=f"key:{principal.key_id}",
+                terms=self._terms,
+                key=principal.key_id,
                 plate=parse_plate(request.plate) if request.plate else None,
                 vin=request.vehicle.vin,
                 fleet=request.vehicle.fleet_id or principal.fleet,
                 autonomous=request.vehicle.autonomous,
                 stay=timedelta(minutes=minutes) if minutes else None,
-                tariff=self._offer.tariff,
-                entry_lane=self._offer.entry_lane,
-                code_key=self._offer.code_key,
                 occupied=self._occupied(),
+                request=idempotency,
             )
         )
 
-    async def end(self, principal: Principal, session: str) -> Session:
+    async def end(
+        self, principal: Principal, session: str, *, idempotency: str | None = None
+    ) -> Session:
         """See `LotPort.end`."""
         actor = f"key:{principal.key_id}"
-        return await self._ledger.submit(End(self._offer.lot, actor, session))
+        return await self._ledger.submit(End(self._terms.lot, actor, session, idempotency))
 
     async def availability(self, lot: str) -> Availability:
         """See `LotPort.availability`."""
@@ -100,7 +92,7 @@ class LotFront:
         )
 
     def _check_lot(self, lot: str) -> None:
-        if lot != self._offer.lot:
+        if lot != self._terms.lot:
             raise CallRefusedError(
-                ErrorCode.NOT_FOUND, f"this is the lot {self._offer.lot}", field="lot_id"
+                ErrorCode.NOT_FOUND, f"this is the lot {self._terms.lot}", field="lot_id"
             )

@@ -13,9 +13,10 @@ FREE_GUESSES: Final = 3
 FIRST_LOCK: Final = timedelta(seconds=20)
 LONGEST_LOCK: Final = timedelta(minutes=10)
 
-# Whom a lane lets through: at an entry those who are expected, at an exit those who are inside.
+# Whom a lane lets through: at an entry those who are expected, at an exit those who are inside. Who
+# has the code of an allotment came before the booking did: the link to the cloud may be cut.
 EXPECTED: Final = {
-    Direction.ENTRY: frozenset({SessionState.RESERVED}),
+    Direction.ENTRY: frozenset({SessionState.RESERVED, SessionState.ALLOTTED}),
     Direction.EXIT: frozenset({SessionState.PARKED, SessionState.LEAVING}),
 }
 
@@ -71,6 +72,7 @@ def _only(
         return none
     if len(expected) > 1:
         return Reason.TWIN_PLATE
-    if direction is Direction.ENTRY and now > expected[0].hold_until:
+    is_reserved = expected[0].state is SessionState.RESERVED
+    if direction is Direction.ENTRY and is_reserved and now > expected[0].hold_until:
         return Reason.TOO_EARLY_OR_LATE
     return expected[0]

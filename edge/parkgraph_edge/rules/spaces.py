@@ -2,15 +2,9 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Final
 
+from parkgraph.model.loans import CLASSES_FOR
 from parkgraph.model.records import SpaceClass
-
-# In the order in which classes are tried. No overflow ever uses accessible spaces.
-CLASSES_FOR: Final = {
-    True: (SpaceClass.AUTONOMOUS, SpaceClass.STANDARD),
-    False: (SpaceClass.STANDARD,),
-}
 
 
 @dataclass(frozen=True, slots=True)

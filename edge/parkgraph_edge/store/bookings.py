@@ -5,53 +5,55 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from parkgraph.journal.facts import same_request
 from parkgraph.journal.ledger import Decision, Moment
 from parkgraph.model.api import DEFAULT_STAY
 from parkgraph.model.codes import issue_code
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.loans import CLASSES_FOR, HOLD
 from parkgraph.model.plates import Plate
 from parkgraph.model.prices import price_minor
 from parkgraph.model.records import NoShowDeclared, Personal, SessionEnded, SessionReserved
 from parkgraph.model.sessions import Session, SessionState
-from parkgraph_edge.rules.spaces import CLASSES_FOR, assign
+from parkgraph_edge.rules.spaces import assign
 from parkgraph_edge.store.facts import LotFacts
+from parkgraph_edge.store.terms import LotTerms
 
-HOLD: Final = timedelta(minutes=30)
 MOST_NO_SHOWS: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Tariff:
-    """What an hour costs here, in minor units of `currency`."""
-
-    currency: str
-    rate_minor_per_hour: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
     """Promise a space to a vehicle. `occupied` are the spaces where a sensor sees somebody."""
 
-    lot: str
-    actor: str
+    terms: LotTerms
+    key: str
     plate: Plate | None
     vin: str | None
     fleet: str | None
     autonomous: bool
     stay: timedelta | None
-    tariff: Tariff
-    entry_lane: str
-    code_key: bytes
     occupied: frozenset[str]
+    request: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who wishes, for the journal."""
+        return f"key:{self.key}"
 
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[Session]:
         """Return the new stay.
 
         Raises:
-            CallRefusedError: the vehicle has an open stay here, or no space is free.
+            CallRefusedError: the key was revoked, the vehicle has an open stay here, or no space
+                is free.
         """
-        facts = LotFacts(connection, self.lot)
+        facts = LotFacts(connection, self.terms.lot)
+        if facts.is_barred(self.key):
+            raise CallRefusedError(ErrorCode.UNAUTHORIZED, "this key was revoked; use another")
+        if made := facts.session_by_request(self.request):
+            return Decision(same_request(made, self.plate, self.vin))
         letters = self.plate.letters if self.plate else None
         if open_session := facts.open_session_of_vehicle(letters, self.vin):
             raise CallRefusedError(
@@ -65,24 +67,26 @@ class Reserve:
         space = assign(free, autonomous=self.autonomous, occupied=self.occupied)
         if space is None:
             raise CallRefusedError(ErrorCode.LOT_FULL, "no space for this vehicle is free")
+        rate = self.terms.tariff.rate_minor_per_hour
         session = new_id("sess", at=moment.at, random=moment.random(RANDOM_BYTES))
         record = SessionReserved(
             session=session,
             fleet=self.fleet,
             autonomous=self.autonomous,
             space=space.space,
-            entry_lane=self.entry_lane,
-            currency=self.tariff.currency,
-            rate_minor_per_hour=self.tariff.rate_minor_per_hour,
-            estimated_minor=price_minor(self.tariff.rate_minor_per_hour, self.stay or DEFAULT_STAY),
+            entry_lane=self.terms.entry_lane,
+            currency=self.terms.tariff.currency,
+            rate_minor_per_hour=rate,
+            estimated_minor=price_minor(rate, self.stay or DEFAULT_STAY),
             hold_until=moment.at + HOLD,
+            request=self.request,
             personal=Personal(
                 plate=self.plate.raw if self.plate else None,
                 vin=self.vin,
-                gate_code=issue_code(self.code_key, session, live=facts),
+                gate_code=issue_code(self.terms.code_key, session, live=facts),
             ),
         )
-        return Decision(_reserved(record, self.lot, self.plate, moment.at), [record])
+        return Decision(_reserved(record, self.terms.lot, self.plate, moment.at), [record])
 
 
 def _reserved(record: SessionReserved, lot: str, plate: Plate | None, at: datetime) -> Session:
@@ -108,6 +112,7 @@ def _reserved(record: SessionReserved, lot: str, plate: Plate | None, at: dateti
         entered_at=None,
         ended_at=None,
         amount_minor=None,
+        request=record.request,
     )
 
 
@@ -118,9 +123,10 @@ class End:
     lot: str
     actor: str
     session: str
+    request: str | None = None
 
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[Session]:
-        """Return the stay as it is then.
+        """Return the stay as it is then; also to the same request, sent once more.
 
         Raises:
             CallRefusedError: there is no such stay, it is not inside, or it has ended.
@@ -128,6 +134,8 @@ class End:
         session = LotFacts(connection, self.lot).session(self.session)
         if session is None:
             raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such session", field="session")
+        if self.request and session.end_request == self.request:
+            return Decision(session)
         if session.state is not SessionState.PARKED or session.entered_at is None:
             hint = "; it lapses at hold_until" if session.state is SessionState.RESERVED else ""
             raise CallRefusedError(
@@ -142,8 +150,10 @@ class End:
             state=SessionState.LEAVING,
             ended_at=session.ended_at or moment.at,
             amount_minor=amount,
+            end_request=self.request,
         )
-        return Decision(ended, [SessionEnded(session=session.session, amount_minor=amount)])
+        record = SessionEnded(session=session.session, amount_minor=amount, request=self.request)
+        return Decision(ended, [record])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,38 @@
 """The lot's facts, read inside the transaction that will hold what is decided on them."""
 
+import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from parkgraph.journal.facts import session_of
-from parkgraph.model.records import SpaceClass
+from parkgraph.model.records import Place, SpaceClass
 from parkgraph.model.sessions import Session
 from parkgraph.runtime.queries import load_queries
 from parkgraph_edge.rules.presentations import Keypad
 from parkgraph_edge.rules.spaces import FreeSpace
 
 SQL: Final = load_queries("parkgraph_edge.store", "facts.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """A space that is lent. `asked_at` tells one renewal from the next."""
+
+    session: str
+    space_class: SpaceClass
+    asked_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class LostSpace:
+    """An awaited stay and its space, which is no longer in the lot unless `is_listed`."""
+
+    session: Session
+    space_class: SpaceClass
+    is_listed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,41 @@ class LotFacts:
             return Keypad()
         until = rows[0]["locked_until"]
         return Keypad(rows[0]["wrong_codes"], datetime.fromisoformat(until) if until else None)
+
+    def allotments(self) -> list[Allotment]:
+        """Return every space that is lent and, as far as the lot has read, not sold."""
+        return [
+            Allotment(row["session"], SpaceClass(row["space_class"]), row["lent_asked_at"])
+            for row in self._rows("allotments")
+        ]
+
+    def session_by_request(self, request: str | None) -> Session | None:
+        """Return the stay that was made by the request with this digest."""
+        rows = self._rows("session_by_request", request=request) if request else []
+        return session_of(rows[0]) if rows else None
+
+    def twins(self, session: Session) -> list[Session]:
+        """Return the awaited stays of the same vehicle that `session` makes needless."""
+        rows = self._rows("twins", session=session.session, twin=session.twin)
+        return [session_of(row) for row in rows]
+
+    def in_lost_spaces(self, occupied: Iterable[str], *, limit: int) -> list[LostSpace]:
+        """Return awaited stays whose space is gone from the lot, or has somebody else in it."""
+        rows = self._rows("in_lost_spaces", occupied=json.dumps(sorted(occupied)), limit=limit)
+        return [
+            LostSpace(session_of(row), SpaceClass(row["space_class"]), bool(row["is_listed"]))
+            for row in rows
+        ]
+
+    def is_barred(self, key: str) -> bool:
+        """Say whether the key was revoked."""
+        return bool(self._rows("is_barred", key=key))
+
+    def reserved_with(self, key: str, known: Place | None) -> list[str]:
+        """Return the stays that `key` booked after the row `known`, at most 256."""
+        epoch, seq = (known.epoch, known.seq) if known else (0, 0)
+        rows = self._rows("reserved_with", actor=f"key:{key}", epoch=epoch, seq=seq)
+        return [row["subject"] for row in rows]
 
     def next_order(self, token: int, *, after: int) -> int:
         """Return an order number above every other under `token`, and above `after`."""

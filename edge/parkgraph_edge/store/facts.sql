@@ -26,17 +26,17 @@ SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) A
 -- name: open_session_of_vehicle
 -- Two selects, each by its unique index; one with OR would read every open session of the lot.
 SELECT session FROM sessions
- WHERE lot = :lot AND plate_letters = :plate_letters
-   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+ WHERE lot = :lot AND plate_letters = :plate_letters AND twin IS NULL
+   AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  UNION ALL
 SELECT session FROM sessions
- WHERE lot = :lot AND vin = :vin
-   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+ WHERE lot = :lot AND vin = :vin AND twin IS NULL
+   AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  LIMIT 1;
 
 -- name: has_open_code
 SELECT 1 FROM sessions
- WHERE lot = :lot AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+ WHERE lot = :lot AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
    AND gate_code = :gate_code;
 
 -- name: session
@@ -44,14 +44,14 @@ SELECT * FROM sessions WHERE lot = :lot AND session = :session;
 
 -- name: sessions_by_plate
 SELECT * FROM sessions
- WHERE lot = :lot AND plate_folded = :plate_folded
-   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+ WHERE lot = :lot AND plate_folded = :plate_folded AND twin IS NULL
+   AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  LIMIT 64;
 
 -- name: sessions_by_code
 SELECT * FROM sessions
  WHERE lot = :lot AND gate_code = :gate_code
-   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+   AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  LIMIT 2;
 
 -- name: reservations_overdue
@@ -68,3 +68,40 @@ SELECT admission, session, passages_before, granted_at FROM admissions
  WHERE lot = :lot AND lane = :lane AND outcome IS NULL
  ORDER BY granted_at DESC
  LIMIT 1;
+
+-- name: allotments
+SELECT sessions.session, spaces.space_class, sessions.lent_asked_at, sessions.lent_seconds
+  FROM sessions
+  JOIN spaces ON spaces.lot = sessions.lot AND spaces.space = sessions.space
+ WHERE sessions.lot = :lot AND sessions.state = 'allotted'
+ ORDER BY sessions.session;
+
+-- name: session_by_request
+SELECT * FROM sessions WHERE lot = :lot AND request = :request LIMIT 1;
+
+-- name: twins
+SELECT * FROM sessions
+ WHERE lot = :lot AND state IN ('allotted', 'reserved')
+   AND (session = :twin OR twin = :session)
+ ORDER BY session;
+
+-- name: in_lost_spaces
+SELECT sessions.*, spaces.space_class, spaces.is_listed
+  FROM sessions
+  JOIN spaces ON spaces.lot = sessions.lot AND spaces.space = sessions.space
+ WHERE sessions.lot = :lot AND sessions.state IN ('allotted', 'reserved')
+   AND (spaces.is_listed = 0 OR spaces.space IN (SELECT value FROM json_each(:occupied)))
+ ORDER BY sessions.session
+ LIMIT :limit;
+
+-- name: is_barred
+SELECT 1 FROM barred_keys WHERE lot = :lot AND key = :key;
+
+-- name: reserved_with
+-- What a key booked in the epoch that the journal is in, after a row of it or from its first.
+SELECT subject FROM journal
+ WHERE stream = :lot AND type = 'session_reserved' AND actor = :actor
+   AND epoch = (SELECT epoch FROM cursors WHERE stream = :lot AND name = 'head')
+   AND (epoch <> :epoch OR seq > :seq)
+ ORDER BY seq
+ LIMIT 256;

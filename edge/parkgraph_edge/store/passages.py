@@ -21,6 +21,7 @@ from parkgraph.model.records import (
     Personal,
     PresentationRefused,
     Reason,
+    SessionVoided,
     VendFinished,
     VendOrdered,
     VendOutcome,
@@ -146,7 +147,8 @@ class Present:
         )
         order = _vend(self.gate, admission.admission, facts, moment.at)
         return Decision(
-            Admitted(admission.admission, admission.session, order.order), [admission, order]
+            Admitted(admission.admission, admission.session, order.order),
+            [*_void_twins(session, facts, self.gate.direction), admission, order],
         )
 
     def _refuse(
@@ -260,6 +262,17 @@ class RecordFindings:
         if stay is None or stay.entered_at is None:
             return None
         return price_minor(stay.rate_minor_per_hour, now - stay.entered_at)
+
+
+def _void_twins(
+    session: Session | None, facts: LotFacts, direction: Direction
+) -> list[SessionVoided]:
+    """Return the end of what else was booked for a vehicle that has come under `session`."""
+    if session is None or direction is Direction.EXIT:
+        return []
+    return [
+        SessionVoided(session=twin.session, kept=session.session) for twin in facts.twins(session)
+    ]
 
 
 def _means(presented: Presented) -> Means:

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 P = TypeVar("P", bound=Port)
 
 LONGEST_BODY: Final = 1_048_576
+LONGEST_IDEMPOTENCY_KEY: Final = 255
 RETRY_AFTER_SECONDS: Final = 2
 
 
@@ -79,7 +80,11 @@ class FrontDoor:
             try:
                 principal = self._key.principal(request.headers.get("authorization"))
                 call = Call(
-                    principal, request.path_params, request.query_params, await _body(request)
+                    principal,
+                    request.path_params,
+                    request.query_params,
+                    await _body(request),
+                    _idempotency(principal, request.headers.get("idempotency-key")),
                 )
                 answer = await operation.handle(port, call)
                 return _answer(answer.model_dump_json(), operation.status, request_id)
@@ -117,6 +122,19 @@ class FrontDoor:
         return response
 
 
+def _idempotency(principal: Principal, key: str | None) -> str | None:
+    """Return the digest by which lot and cloud recognise one request of one key."""
+    if key is None:
+        return None
+    if not 1 <= len(key) <= LONGEST_IDEMPOTENCY_KEY:
+        raise CallRefusedError(
+            ErrorCode.BAD_REQUEST,
+            f"an Idempotency-Key has 1 to {LONGEST_IDEMPOTENCY_KEY} characters",
+            field="Idempotency-Key",
+        )
+    return hashlib.sha256(f"{principal.key_id}:{key}".encode()).hexdigest()
+
+
 async def _body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
@@ -139,7 +157,7 @@ def _refusal(error: CallRefusedError, request_id: str) -> Response:
     response = _answer(
         envelope.model_dump_json(exclude_none=True), HTTP_STATUS[error.code], request_id
     )
-    if error.code is ErrorCode.UNAVAILABLE:
+    if HTTP_STATUS[error.code] == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
 

@@ -39,18 +39,24 @@ class Port(Protocol):
         ...
 
 
-class LotPort(Port, Protocol):
-    """What only a lot decides."""
+class SellingPort(Port, Protocol):
+    """What sells a space: a lot its own, the cloud one that a lot lent it."""
 
-    async def reserve(self, principal: Principal, request: SessionRequest) -> Session:
-        """Promise a space.
+    async def reserve(
+        self, principal: Principal, request: SessionRequest, *, idempotency: str | None
+    ) -> Session:
+        """Promise a space; the same one to a request with the same `idempotency` digest.
 
         Raises:
             CallRefusedError: no space, or the vehicle has a stay already.
         """
         ...
 
-    async def end(self, principal: Principal, session: str) -> Session:
+
+class LotPort(SellingPort, Protocol):
+    """What only a lot decides."""
+
+    async def end(self, principal: Principal, session: str, *, idempotency: str | None) -> Session:
         """Price a stay and let its vehicle out.
 
         Raises:
@@ -75,6 +81,7 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    idempotency: str | None = None
 
 
 P_contra = TypeVar("P_contra", bound=Port, contravariant=True)
@@ -91,7 +98,7 @@ class Operation(Generic[P_contra]):
     handle: Callable[[P_contra, Call], Awaitable[BaseModel]]
 
 
-async def create_session(port: LotPort, call: Call) -> SessionAnswer:
+async def create_session(port: SellingPort, call: Call) -> SessionAnswer:
     """POST /api/v1/sessions."""
     request = _parse(SessionRequest, call.body)
     fleet = call.principal.fleet
@@ -105,7 +112,8 @@ async def create_session(port: LotPort, call: Call) -> SessionAnswer:
         raise CallRefusedError(
             ErrorCode.BAD_REQUEST, "give the vehicle's plate, its VIN, or both", field="plate"
         )
-    return SessionAnswer(session=show_session(await port.reserve(call.principal, request)))
+    made = await port.reserve(call.principal, request, idempotency=call.idempotency)
+    return SessionAnswer(session=show_session(made))
 
 
 async def get_session(port: Port, call: Call) -> SessionAnswer:
@@ -131,7 +139,8 @@ async def list_sessions(port: Port, call: Call) -> SessionsAnswer:
 async def end_session(port: LotPort, call: Call) -> SessionAnswer:
     """POST /api/v1/sessions/{session}/end."""
     session = await _own_session(port, call)
-    return SessionAnswer(session=show_session(await port.end(call.principal, session.session)))
+    ended = await port.end(call.principal, session.session, idempotency=call.idempotency)
+    return SessionAnswer(session=show_session(ended))
 
 
 async def lot_availability(port: LotPort, call: Call) -> Availability:
@@ -142,6 +151,10 @@ async def lot_availability(port: LotPort, call: Call) -> Availability:
 SHARED: Final[tuple[Operation[Port], ...]] = (
     Operation("GET", "/api/v1/sessions", 200, list_sessions),
     Operation("GET", "/api/v1/sessions/{session}", 200, get_session),
+)
+IN_THE_CLOUD: Final[tuple[Operation[SellingPort], ...]] = (
+    *SHARED,
+    Operation("POST", "/api/v1/sessions", 201, create_session),
 )
 AT_THE_LOT: Final[tuple[Operation[LotPort], ...]] = (
     *SHARED,

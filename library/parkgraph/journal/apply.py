@@ -1,27 +1,47 @@
 """`apply` is the only code that writes facts: at the lot, in the cloud, and in replay."""
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any, Final
 
 from parkgraph.model.plates import parse_plate
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
+    AllotmentGranted,
+    AllotmentReclaimed,
+    AllotmentReturned,
+    AllotmentsAsked,
+    AllotmentSold,
+    AllotmentsRenewed,
     AnyRecord,
+    BookingTaken,
+    CancelAsked,
+    ConflictFound,
     Crossed,
     CrossedUnadmitted,
     Direction,
+    EpochBegan,
+    ExtensionAsked,
+    HoldExtended,
+    KeyBarred,
+    KeyRevoked,
     LotDescribed,
     Means,
     NoShowDeclared,
+    Personal,
     PresentationRefused,
     Reason,
+    SessionCancelled,
     SessionEnded,
     SessionReserved,
+    SessionTold,
+    SessionVoided,
+    SpaceReassigned,
     VendFinished,
     VendOrdered,
 )
-from parkgraph.model.sessions import SessionState, next_state
+from parkgraph.model.sessions import OPEN_STATES, SessionState, next_state
 from parkgraph.runtime.queries import load_queries
 
 _SQL: Final = load_queries("parkgraph.journal", "apply.sql")
@@ -29,14 +49,26 @@ _SQL: Final = load_queries("parkgraph.journal", "apply.sql")
 # What a record says, with its lot and time: the named parameters of the queries.
 Values = dict[str, Any]
 
+_UNTOLD: Final[Mapping[str, None]] = dict.fromkeys(
+    (
+        "fleet",
+        "entered_at",
+        "ended_at",
+        "amount_minor",
+        "request",
+        "twin",
+        "end_request",
+        "lent_asked_at",
+        "lent_seconds",
+    )
+)
+
 
 class FactsConflictError(Exception):
     """The facts do not admit this record, such as a second holder for one space."""
 
 
-def apply(  # noqa: C901 (one case a record)
-    lot: str, at: str, record: AnyRecord, connection: sqlite3.Connection
-) -> None:
+def apply(lot: str, at: str, record: AnyRecord, connection: sqlite3.Connection) -> None:
     """Change the facts of `lot` as `record`, of the time `at`, says. Runs inside a transaction.
 
     Raises:
@@ -44,11 +76,76 @@ def apply(  # noqa: C901 (one case a record)
         UnexpectedRecordError: the session it moves is not in a state that admits it.
     """
     values = record.model_dump(mode="json") | {"lot": lot, "at": at}
+    for change in (_change_lot, _change_booking, _change_passage):
+        if change(record, values, connection):
+            return
+
+
+def _execute(
+    connection: sqlite3.Connection, query: str, values: Values, **more: Any
+) -> sqlite3.Cursor:
+    return connection.execute(_SQL[query], {**values, **more})
+
+
+def _change_lot(  # noqa: C901 (one case a record)
+    record: AnyRecord, values: Values, connection: sqlite3.Connection
+) -> bool:
+    """Apply what is about the lot as a whole; say whether `record` was."""
     match record:
         case LotDescribed():
             _describe_lot(record, values, connection)
+        case EpochBegan():
+            _begin_epoch(record, values, connection)
+        case SessionTold():
+            _tell_session(record, values, connection)
+        case ConflictFound():
+            _execute(connection, "put_conflict", values)
+        case KeyBarred():
+            _execute(connection, "bar_key", values)
+        case AllotmentsRenewed():
+            for session in record.sessions:
+                _execute(connection, "renew", values, session=session)
+        case AllotmentsAsked() | ExtensionAsked() | KeyRevoked():
+            pass  # directives: the lot answers them by records of its own
+        case _:
+            return False
+    return True
+
+
+def _change_booking(record: AnyRecord, values: Values, connection: sqlite3.Connection) -> bool:
+    """Apply what happens to a stay while its vehicle is away; say whether `record` was that."""
+    match record:
         case SessionReserved():
-            _reserve(record, values, connection)
+            _put_session(
+                record, values | {"state": "reserved", "reserved_at": values["at"]}, connection
+            )
+        case AllotmentGranted():
+            _allot(record, values, connection)
+        case AllotmentSold() | BookingTaken():
+            _move(record.session, record, values, connection)
+            _set_buyer(record, values, connection)
+        case HoldExtended():
+            _execute(connection, "set_reserved", values)
+        case SpaceReassigned():
+            _execute(connection, "free_space", values)
+            _execute(connection, "set_space", values)
+            _hold(record.space, values, connection)
+        case CancelAsked() | AllotmentReturned():
+            # The space is free when the lot says so.
+            _move(record.session, record, values, connection)
+        case NoShowDeclared() | AllotmentReclaimed() | SessionCancelled() | SessionVoided():
+            _move(record.session, record, values, connection)
+            _leave(values, connection)
+        case _:
+            return False
+    return True
+
+
+def _change_passage(  # noqa: C901 (one case a record)
+    record: AnyRecord, values: Values, connection: sqlite3.Connection
+) -> bool:
+    """Apply what happens in a lane, and the end of a stay."""
+    match record:
         case AdmissionGranted():
             _admit(record, values, connection)
         case Crossed():
@@ -60,9 +157,7 @@ def apply(  # noqa: C901 (one case a record)
         case SessionEnded():
             _move(record.session, record, values, connection)
             _execute(connection, "set_ended", values)
-        case NoShowDeclared():
-            _move(record.session, record, values, connection)
-            _execute(connection, "free_space", values)
+            _execute(connection, "set_end_request", values)
         case VendOrdered():
             _execute(connection, "put_order", values)
         case VendFinished():
@@ -71,12 +166,9 @@ def apply(  # noqa: C901 (one case a record)
             _execute(connection, "count_wrong_code", values)
         case PresentationRefused() | CrossedUnadmitted():
             pass  # evidence; no fact follows from it
-
-
-def _execute(
-    connection: sqlite3.Connection, query: str, values: Values, **more: Any
-) -> sqlite3.Cursor:
-    return connection.execute(_SQL[query], {**values, **more})
+        case _:
+            return False
+    return True
 
 
 def _describe_lot(record: LotDescribed, values: Values, connection: sqlite3.Connection) -> None:
@@ -91,21 +183,88 @@ def _describe_lot(record: LotDescribed, values: Values, connection: sqlite3.Conn
     )
 
 
-def _reserve(record: SessionReserved, values: Values, connection: sqlite3.Connection) -> None:
-    personal = record.personal
-    plate = parse_plate(personal.plate) if personal and personal.plate else None
-    _execute(
+def _begin_epoch(record: EpochBegan, values: Values, connection: sqlite3.Connection) -> None:
+    """Let go of every open stay that is not told: where a lot lost it, nobody pays for it."""
+    if record.is_of_cloud:
+        return
+    told = set(record.open_sessions)
+    for row in _execute(connection, "open_sessions", values).fetchall():
+        if row["session"] in told:
+            continue
+        is_sold = row["state"] == SessionState.RESERVED and row["lent_asked_at"] is not None
+        if is_sold:  # the lot reads the sale again
+            continue
+        _execute(connection, "set_state", values, session=row["session"], state="void")
+        if row["state"] != SessionState.ALLOTTED:
+            what = f"was {row['state']} here when the lot lost it"
+            conflict = {"session": row["session"], "kind": "unproved", "what": what}
+            _execute(connection, "put_conflict", values | conflict)
+    _execute(connection, "free_all_spaces", values)
+
+
+def _tell_session(record: SessionTold, values: Values, connection: sqlite3.Connection) -> None:
+    known = _execute(connection, "session_state", values).fetchone()
+    is_ahead = known and record.state == SessionState.ALLOTTED and known["state"] != record.state
+    if is_ahead:  # sold, returned or cancelled meanwhile, which the lot has not read yet
+        if SessionState(known["state"]) in OPEN_STATES:
+            _hold(record.space, values, connection)
+        return
+    _put_session(record, values, connection)
+
+
+def _allot(record: AllotmentGranted, values: Values, connection: sqlite3.Connection) -> None:
+    _put_session(
+        record,
+        values
+        | {
+            "state": "allotted",
+            "autonomous": False,
+            "estimated_minor": 0,
+            "reserved_at": values["at"],
+            "hold_until": values["at"],
+            "lent_asked_at": values["asked_at"],
+            "lent_seconds": values["lasts_seconds"],
+        },
         connection,
-        "put_session",
-        values,
-        plate=plate.raw if plate else None,
-        plate_letters=plate.letters if plate else None,
-        plate_folded=plate.folded if plate else None,
-        vin=personal.vin if personal else None,
-        gate_code=(personal.gate_code if personal else None) or "",
     )
+
+
+def _put_session(
+    record: SessionReserved | AllotmentGranted | SessionTold,
+    values: Values,
+    connection: sqlite3.Connection,
+) -> None:
+    """Write the stay anew, whatever is known of it: its origin judged."""
+    _execute(connection, "free_space", values)
+    _execute(connection, "forget_session", values)
+    _execute(connection, "put_session", {**_UNTOLD, **values}, **_vehicle(record.personal))
+    if SessionState(values["state"]) in OPEN_STATES:
+        _hold(record.space, values, connection)
+
+
+def _hold(space: str, values: Values, connection: sqlite3.Connection) -> None:
     if _execute(connection, "hold_space", values).rowcount != 1:
-        raise FactsConflictError(f"space {record.space} is not free")
+        raise FactsConflictError(f"space {space} is not free")
+
+
+def _set_buyer(
+    record: AllotmentSold | BookingTaken, values: Values, connection: sqlite3.Connection
+) -> None:
+    vehicle = _vehicle(record.personal)
+    _execute(connection, "set_buyer", {"twin": None, **values}, **vehicle)
+    _execute(connection, "set_reserved", values)
+
+
+def _vehicle(personal: Personal | None) -> Values:
+    personal = personal or Personal()
+    plate = parse_plate(personal.plate) if personal.plate else None
+    return {
+        "plate": plate.raw if plate else None,
+        "plate_letters": plate.letters if plate else None,
+        "plate_folded": plate.folded if plate else None,
+        "vin": personal.vin,
+        "gate_code": personal.gate_code or "",
+    }
 
 
 def _admit(record: AdmissionGranted, values: Values, connection: sqlite3.Connection) -> None:
@@ -125,7 +284,13 @@ def _cross(record: Crossed, values: Values, connection: sqlite3.Connection) -> N
         _execute(connection, "set_entered", values)
     else:
         _execute(connection, "set_ended", values)
-        _execute(connection, "free_space", values)
+        _leave(values, connection)
+
+
+def _leave(values: Values, connection: sqlite3.Connection) -> None:
+    """Let the space go, and the plate, for which another stay of the same vehicle may wait."""
+    _execute(connection, "free_space", values)
+    _execute(connection, "untwin", values)
 
 
 def _move(session: str, record: AnyRecord, values: Values, connection: sqlite3.Connection) -> None:

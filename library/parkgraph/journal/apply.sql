@@ -16,10 +16,53 @@ UPDATE spaces SET is_listed = 0 WHERE lot = :lot;
 -- name: put_session
 INSERT INTO sessions (
     lot, session, state, fleet, autonomous, vin, plate, plate_letters, plate_folded, gate_code, space,
-    entry_lane, currency, rate_minor_per_hour, estimated_minor, reserved_at, hold_until)
+    entry_lane, currency, rate_minor_per_hour, estimated_minor, reserved_at, hold_until, entered_at,
+    ended_at, amount_minor, request, twin, end_request, lent_asked_at,
+    lent_seconds)
 VALUES (
-    :lot, :session, 'reserved', :fleet, :autonomous, :vin, :plate, :plate_letters, :plate_folded,
-    :gate_code, :space, :entry_lane, :currency, :rate_minor_per_hour, :estimated_minor, :at, :hold_until);
+    :lot, :session, :state, :fleet, :autonomous, :vin, :plate, :plate_letters, :plate_folded,
+    :gate_code, :space, :entry_lane, :currency, :rate_minor_per_hour, :estimated_minor, :reserved_at,
+    :hold_until, :entered_at, :ended_at, :amount_minor, :request, :twin, :end_request, :lent_asked_at,
+    :lent_seconds);
+
+-- name: forget_session
+DELETE FROM sessions WHERE lot = :lot AND session = :session;
+
+-- name: set_buyer
+UPDATE sessions
+   SET fleet = :fleet, autonomous = :autonomous, estimated_minor = :estimated_minor, request = :request,
+       twin = :twin, vin = :vin, plate = :plate, plate_letters = :plate_letters,
+       plate_folded = :plate_folded
+ WHERE lot = :lot AND session = :session;
+
+-- name: set_reserved
+UPDATE sessions SET hold_until = :hold_until
+ WHERE lot = :lot AND session = :session AND state = 'reserved';
+
+-- name: untwin
+UPDATE sessions SET twin = NULL WHERE lot = :lot AND twin = :session;
+
+-- name: set_space
+UPDATE sessions SET space = :space WHERE lot = :lot AND session = :session;
+
+-- name: renew
+UPDATE sessions SET lent_asked_at = :asked_at, lent_seconds = :lasts_seconds
+ WHERE lot = :lot AND session = :session AND state = 'allotted';
+
+-- name: free_all_spaces
+UPDATE spaces SET holder = NULL WHERE lot = :lot;
+
+-- name: open_sessions
+SELECT session, state, lent_asked_at FROM sessions
+ WHERE lot = :lot AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
+ ORDER BY session;
+
+-- name: put_conflict
+INSERT INTO conflicts (lot, session, kind, what, at) VALUES (:lot, :session, :kind, :what, :at)
+ON CONFLICT DO NOTHING;
+
+-- name: bar_key
+INSERT INTO barred_keys (lot, key) VALUES (:lot, :key) ON CONFLICT DO NOTHING;
 
 -- name: session_state
 SELECT state FROM sessions WHERE lot = :lot AND session = :session;
@@ -36,6 +79,9 @@ UPDATE sessions
    SET ended_at = COALESCE(ended_at, :at),
        amount_minor = CASE WHEN amount_minor < :amount_minor THEN amount_minor ELSE :amount_minor END
  WHERE lot = :lot AND session = :session;
+
+-- name: set_end_request
+UPDATE sessions SET end_request = :request WHERE lot = :lot AND session = :session;
 
 -- name: hold_space
 UPDATE spaces SET holder = :session WHERE lot = :lot AND space = :space AND holder IS NULL;

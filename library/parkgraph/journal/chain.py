@@ -14,6 +14,16 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 GENESIS: Final = "0" * 64
 
 
+def stream_of_cloud(lot: str) -> str:
+    """Return the stream of what the cloud decides for `lot`. The lot's own is named as the lot."""
+    return f"{lot}/cloud"
+
+
+def lot_of(stream: str) -> str:
+    """Return the lot that `stream` is of."""
+    return stream.partition("/")[0]
+
+
 class Row(BaseModel):
     """One record as it is kept and sent: the texts that were hashed, and their hash.
 
@@ -55,17 +65,17 @@ def digest_personal(salt: str, personal: str | None) -> str:
     return hashlib.sha256(f"{salt}:{personal or ''}".encode()).hexdigest()
 
 
-def hash_row(lot: str, epoch: int, row: Row, *, previous: str) -> str:
+def hash_row(stream: str, epoch: int, row: Row, *, previous: str) -> str:
     """Return the hash that `row` must have after a row with the hash `previous`.
 
     What `row` has for a hash itself does not count.
     """
     told = [row.seq, row.at, row.actor, row.subject, row.type, row.body, row.digest]
-    covered = [previous, lot, epoch, *told]
+    covered = [previous, stream, epoch, *told]
     return hashlib.sha256(json.dumps(covered, ensure_ascii=True).encode()).hexdigest()
 
 
-def first_fault(lot: str, head: Head, rows: list[Row]) -> str | None:
+def first_fault(stream: str, head: Head, rows: list[Row]) -> str | None:
     """Return why `rows` do not follow on `head`, or None when each of them does."""
     previous, seq = head.hash, head.seq
     for row in rows:
@@ -74,7 +84,7 @@ def first_fault(lot: str, head: Head, rows: list[Row]) -> str | None:
             return f"row {row.seq} stands where {seq} belongs"
         if row.personal is not None and digest_personal(row.salt, row.personal) != row.digest:
             return f"row {row.seq}: the personal part does not fit its digest"
-        if hash_row(lot, head.epoch, row, previous=previous) != row.hash:
+        if hash_row(stream, head.epoch, row, previous=previous) != row.hash:
             return f"row {row.seq}: its hash does not follow from the row before"
         previous = row.hash
     return None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 from parkgraph.journal.apply import apply
-from parkgraph.journal.chain import GENESIS, Head, Row, digest_personal, hash_row
+from parkgraph.journal.chain import GENESIS, Head, Row, digest_personal, hash_row, lot_of
 from parkgraph.model.records import AnyRecord, subject_of
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import UnavailableError
@@ -73,45 +73,35 @@ class JournalLedger:
     """The ledger over a journal in SQLite."""
 
     def __init__(
-        self, writer: Writer, lot: str, *, clock: Clock, random: Callable[[int], bytes]
+        self, writer: Writer, stream: str, *, clock: Clock, random: Callable[[int], bytes]
     ) -> None:
-        """Keep the ledger of `lot` through `writer`, whose database has been migrated."""
+        """Keep `stream` through `writer`, whose database has been migrated."""
         self._writer = writer
-        self._lot = lot
+        self._stream = stream
         self._clock = clock
         self._random = random
 
     async def submit(self, command: Command[Outcome], *, urgent: bool = False) -> Outcome:
         """See `Ledger.submit`."""
-
-        def decide(connection: sqlite3.Connection) -> Outcome:
-            now = self._clock.now()
-            # The journal keeps milliseconds; what is answered has to be what is kept.
-            at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-            moment = Moment(at, self._random)
-            decision = command.decide(connection, moment)
-            if decision.records:
-                self._record(connection, decision.records, command.actor, moment)
-            return decision.outcome
-
-        return await self._writer.submit(decide, urgent=urgent)
-
-    def _record(
-        self,
-        connection: sqlite3.Connection,
-        records: Sequence[AnyRecord],
-        actor: str,
-        moment: Moment,
-    ) -> None:
-        head = read_head(connection, self._lot, "head") or Head(
-            epoch=int(moment.at.timestamp()), seq=0, hash=GENESIS
+        return await self._writer.submit(
+            lambda connection: self.decide(connection, command), urgent=urgent
         )
-        for record in records:
-            row = chained(self._lot, head, record, actor=actor, moment=moment)
-            store_row(connection, self._lot, head.epoch, row)
-            apply(self._lot, row.at, record, connection)
-            head = Head(epoch=head.epoch, seq=row.seq, hash=row.hash)
-        write_head(connection, self._lot, "head", head)
+
+    def moment(self) -> Moment:
+        """Return now, in milliseconds as the journal keeps it: what is answered is what is kept."""
+        now = self._clock.now()
+        return Moment(now.replace(microsecond=now.microsecond // 1000 * 1000), self._random)
+
+    def decide(self, connection: sqlite3.Connection, command: Command[Outcome]) -> Outcome:
+        """Decide `command` and record it, inside a transaction that somebody else commits."""
+        moment = self.moment()
+        decision = command.decide(connection, moment)
+        if decision.records:
+            head = read_head(connection, self._stream, "head") or first_head(
+                connection, self._stream, moment
+            )
+            record_all(connection, self._stream, head, decision.records, command.actor, moment)
+        return decision.outcome
 
 
 class NoLedger:
@@ -126,7 +116,47 @@ class NoLedger:
         raise UnavailableError(self._reason)
 
 
-def chained(lot: str, head: Head, record: AnyRecord, *, actor: str, moment: Moment) -> Row:
+def first_head(
+    connection: sqlite3.Connection, stream: str, moment: Moment, *, after: Head | None = None
+) -> Head:
+    """Begin an epoch of `stream` that follows on `after`, and return the head before its first row.
+
+    Its number says nothing but which it is, so that no two clocks have to agree.
+    """
+    head = Head(epoch=int.from_bytes(moment.random(6)), seq=0, hash=GENESIS)
+    put_epoch(connection, stream, head.epoch, after)
+    return head
+
+
+def put_epoch(connection: sqlite3.Connection, stream: str, epoch: int, after: Head | None) -> None:
+    """Note that `epoch` of `stream` follows on `after`."""
+    parameters = {
+        "stream": stream,
+        "epoch": epoch,
+        "after_epoch": after.epoch if after else None,
+        "after_seq": after.seq if after else None,
+    }
+    connection.execute(SQL["put_epoch"], parameters)
+
+
+def record_all(
+    connection: sqlite3.Connection,
+    stream: str,
+    head: Head,
+    records: Sequence[AnyRecord],
+    actor: str,
+    moment: Moment,
+) -> None:
+    """Append `records` to `stream` after `head` and apply them."""
+    for record in records:
+        row = chained(stream, head, record, actor=actor, moment=moment)
+        store_row(connection, stream, head.epoch, row)
+        apply(lot_of(stream), row.at, record, connection)
+        head = Head(epoch=head.epoch, seq=row.seq, hash=row.hash)
+    write_head(connection, stream, "head", head)
+
+
+def chained(stream: str, head: Head, record: AnyRecord, *, actor: str, moment: Moment) -> Row:
     """Return `record` as the row that follows on `head`."""
     salt = moment.random(16).hex()
     personal = record.personal.model_dump_json(exclude_none=True) if record.personal else None
@@ -142,20 +172,20 @@ def chained(lot: str, head: Head, record: AnyRecord, *, actor: str, moment: Mome
         digest=digest_personal(salt, personal),
         hash="",
     )
-    return row.model_copy(update={"hash": hash_row(lot, head.epoch, row, previous=head.hash)})
+    return row.model_copy(update={"hash": hash_row(stream, head.epoch, row, previous=head.hash)})
 
 
-def store_row(connection: sqlite3.Connection, lot: str, epoch: int, row: Row) -> None:
-    """Append `row` to the journal of `lot`."""
-    connection.execute(SQL["append"], row.model_dump() | {"lot": lot, "epoch": epoch})
+def store_row(connection: sqlite3.Connection, stream: str, epoch: int, row: Row) -> None:
+    """Append `row` to `stream`."""
+    connection.execute(SQL["append"], row.model_dump() | {"stream": stream, "epoch": epoch})
 
 
-def read_head(connection: sqlite3.Connection, lot: str, name: str) -> Head | None:
-    """Return the cursor `name` of `lot`: `head` or `acknowledged`."""
-    row = connection.execute(SQL["head"], {"lot": lot, "name": name}).fetchone()
+def read_head(connection: sqlite3.Connection, stream: str, name: str) -> Head | None:
+    """Return the cursor `name` of `stream`: `head` or `acknowledged`."""
+    row = connection.execute(SQL["head"], {"stream": stream, "name": name}).fetchone()
     return Head(epoch=row["epoch"], seq=row["seq"], hash=row["hash"]) if row else None
 
 
-def write_head(connection: sqlite3.Connection, lot: str, name: str, head: Head) -> None:
-    """Move the cursor `name` of `lot`."""
-    connection.execute(SQL["put_head"], head.model_dump() | {"lot": lot, "name": name})
+def write_head(connection: sqlite3.Connection, stream: str, name: str, head: Head) -> None:
+    """Move the cursor `name` of `stream`."""
+    connection.execute(SQL["put_head"], head.model_dump() | {"stream": stream, "name": name})

@@ -19,6 +19,9 @@ STATUS: Final[Mapping[SessionState, str]] = {
     SessionState.LEAVING: "active",
     SessionState.COMPLETED: "completed",
     SessionState.NO_SHOW: "no_show",
+    SessionState.CANCELLED: "cancelled",
+    SessionState.VOID: "void",
+    SessionState.ALLOTTED: "active",
 }
 DEFAULT_STAY: Final = timedelta(hours=2)
 EXIT_PROCEDURE: Final = "Automatic via plate recognition"

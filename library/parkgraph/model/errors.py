@@ -8,7 +8,7 @@ from parkgraph.runtime.errors import RefusedError
 
 
 class ErrorCode(StrEnum):
-    """Why a call was refused. Source: the public API document, and three codes it needs beside."""
+    """Why a call was refused. Source: the public API document, and the codes it needs beside."""
 
     BAD_REQUEST = "BAD_REQUEST"
     UNAUTHORIZED = "UNAUTHORIZED"
@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     INTERNAL = "INTERNAL"
     UNAVAILABLE = "UNAVAILABLE"
     LOT_FULL = "LOT_FULL"
+    LOT_OFFLINE = "LOT_OFFLINE"
 
 
 HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
@@ -33,6 +34,7 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
     ErrorCode.INTERNAL: 500,
     ErrorCode.UNAVAILABLE: 503,
+    ErrorCode.LOT_OFFLINE: 503,
 }
 
 

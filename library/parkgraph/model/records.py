@@ -1,4 +1,7 @@
-"""Records: what was decided or confirmed at a lot. A closed union, read by `match`."""
+"""Records: what was decided or confirmed. A closed union, read by `match`.
+
+The last six are the cloud's: directives, which a lot takes as commands.
+"""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -100,8 +103,60 @@ class LotDescribed(Record):
     lanes: tuple[LaneDescription, ...]
 
 
+class Place(BaseModel):
+    """A row of a stream that another record points at."""
+
+    model_config = ConfigDict(frozen=True)
+
+    epoch: int
+    seq: int
+    hash: str
+
+
+class EpochBegan(Record):
+    """The stream goes on under another epoch, after the row `predecessor`; None: after nothing.
+
+    Whatever came after that row in a copy is superseded. At a lot the facts follow it: its
+    description and a `SessionTold` for each stay in `open_sessions`; no other is open.
+    """
+
+    type: Literal["epoch_began"] = "epoch_began"
+    why: Literal["fork", "lost", "compaction"]
+    predecessor: Place | None
+    is_of_cloud: bool = False
+    open_sessions: tuple[str, ...] = ()
+
+
+class SessionTold(Record):
+    """A stay as the facts had it when an epoch began. Times are UTC, money in minor units."""
+
+    type: Literal["session_told"] = "session_told"
+    session: str
+    state: str
+    fleet: str | None
+    autonomous: bool
+    space: str
+    entry_lane: str
+    currency: str
+    rate_minor_per_hour: int
+    estimated_minor: int
+    reserved_at: AwareDatetime
+    hold_until: AwareDatetime
+    entered_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+    amount_minor: int | None
+    request: str | None = None
+    twin: str | None = None
+    end_request: str | None = None
+    lent_asked_at: AwareDatetime | None = None
+    lent_seconds: int | None = None
+
+
 class SessionReserved(Record):
-    """A space was promised to one vehicle until `hold_until`."""
+    """A space was promised to one vehicle until `hold_until`.
+
+    `request` is the digest of the caller's key and Idempotency-Key, where he sent one.
+    """
 
     type: Literal["session_reserved"] = "session_reserved"
     session: str
@@ -113,6 +168,7 @@ class SessionReserved(Record):
     rate_minor_per_hour: int
     estimated_minor: int
     hold_until: AwareDatetime
+    request: str | None = None
 
 
 class AdmissionGranted(Record):
@@ -206,6 +262,7 @@ class SessionEnded(Record):
     type: Literal["session_ended"] = "session_ended"
     session: str
     amount_minor: int
+    request: str | None = None
 
 
 class NoShowDeclared(Record):
@@ -215,8 +272,167 @@ class NoShowDeclared(Record):
     session: str
 
 
+class AllotmentGranted(Record):
+    """A space was lent to the cloud to sell, with the id and the code that the stay will have.
+
+    `asked_at` is the time of the cloud's clock when it asked, `lasts_seconds` counts from then; the
+    lot counts it from its own commit.
+    """
+
+    type: Literal["allotment_granted"] = "allotment_granted"
+    session: str
+    space: str
+    entry_lane: str
+    currency: str
+    rate_minor_per_hour: int
+    asked_at: AwareDatetime
+    lasts_seconds: int
+
+
+class AllotmentsRenewed(Record):
+    """What the cloud has not sold yet it may sell for longer."""
+
+    type: Literal["allotments_renewed"] = "allotments_renewed"
+    sessions: tuple[str, ...]
+    asked_at: AwareDatetime
+    lasts_seconds: int
+
+
+class AllotmentReclaimed(Record):
+    """The lot has a lent space back: the loan is over, or the cloud returned it."""
+
+    type: Literal["allotment_reclaimed"] = "allotment_reclaimed"
+    session: str
+    why: Literal["expired", "returned"]
+
+
+class BookingTaken(Record):
+    """The lot has read who bought an allotment. `twin` is the same vehicle's other open stay.
+
+    Whichever of the two is presented first is kept; until then the plate is the other's.
+    """
+
+    type: Literal["booking_taken"] = "booking_taken"
+    session: str
+    fleet: str | None
+    autonomous: bool
+    estimated_minor: int
+    hold_until: AwareDatetime
+    request: str | None = None
+    twin: str | None = None
+
+
+class SessionCancelled(Record):
+    """The buyer cancelled before his vehicle came."""
+
+    type: Literal["session_cancelled"] = "session_cancelled"
+    session: str
+
+
+class SessionVoided(Record):
+    """The stay is void and costs nothing: its vehicle came under `kept`, or its space is lost."""
+
+    type: Literal["session_voided"] = "session_voided"
+    session: str
+    kept: str | None = None
+
+
+class HoldExtended(Record):
+    """The space is held for longer."""
+
+    type: Literal["hold_extended"] = "hold_extended"
+    session: str
+    hold_until: AwareDatetime
+
+
+class SpaceReassigned(Record):
+    """The space `before` is lost, so the stay has `space` of the same class."""
+
+    type: Literal["space_reassigned"] = "space_reassigned"
+    session: str
+    space: str
+    before: str
+
+
+class ConflictFound(Record):
+    """Something that no rule can mend, for a person to look at."""
+
+    type: Literal["conflict_found"] = "conflict_found"
+    session: str
+    kind: Literal[
+        "same_vehicle_twice", "space_lost", "revoked_key", "directive_refused", "unproved"
+    ]
+    what: str
+
+
+class KeyBarred(Record):
+    """The lot knows that a key was revoked: nothing new is booked with it."""
+
+    type: Literal["key_barred"] = "key_barred"
+    key: str
+
+
+class AllotmentsAsked(Record):
+    """The cloud asks for spaces to sell, and for more time for those it has."""
+
+    type: Literal["allotments_asked"] = "allotments_asked"
+    asked_at: AwareDatetime
+
+
+class AllotmentSold(Record):
+    """The cloud sold an allotment to a vehicle that comes within `arrive_within_seconds`."""
+
+    type: Literal["allotment_sold"] = "allotment_sold"
+    session: str
+    space: str
+    entry_lane: str
+    currency: str
+    rate_minor_per_hour: int
+    fleet: str | None
+    autonomous: bool
+    estimated_minor: int
+    arrive_within_seconds: int
+    hold_until: AwareDatetime
+    request: str | None = None
+
+
+class AllotmentReturned(Record):
+    """The cloud will not sell this allotment."""
+
+    type: Literal["allotment_returned"] = "allotment_returned"
+    session: str
+
+
+class CancelAsked(Record):
+    """The buyer cancelled in the cloud. The lot has the last word: the vehicle may be inside."""
+
+    type: Literal["cancel_asked"] = "cancel_asked"
+    session: str
+
+
+class ExtensionAsked(Record):
+    """The buyer wants his space to be held for `seconds` more."""
+
+    type: Literal["extension_asked"] = "extension_asked"
+    session: str
+    seconds: Annotated[int, Field(gt=0, le=7 * 86400)]
+
+
+class KeyRevoked(Record):
+    """A key was revoked when the cloud had the lot's stream up to `known`: what came later is late.
+
+    So two clocks need not be compared.
+    """
+
+    type: Literal["key_revoked"] = "key_revoked"
+    key: str
+    known: Place | None
+
+
 AnyRecord = (
     LotDescribed
+    | EpochBegan
+    | SessionTold
     | SessionReserved
     | AdmissionGranted
     | VendOrdered
@@ -227,6 +443,22 @@ AnyRecord = (
     | PresentationRefused
     | SessionEnded
     | NoShowDeclared
+    | AllotmentGranted
+    | AllotmentsRenewed
+    | AllotmentReclaimed
+    | BookingTaken
+    | SessionCancelled
+    | SessionVoided
+    | HoldExtended
+    | SpaceReassigned
+    | ConflictFound
+    | KeyBarred
+    | AllotmentsAsked
+    | AllotmentSold
+    | AllotmentReturned
+    | CancelAsked
+    | ExtensionAsked
+    | KeyRevoked
 )
 
 _adapter: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="type")])
@@ -247,11 +479,13 @@ def parse_record(body: str, personal: str | None) -> AnyRecord:
 def subject_of(record: AnyRecord) -> str:
     """Return what the record is about: a session where there is one, else a lane or the lot."""
     match record:
-        case LotDescribed():
-            return "lot"
-        case SessionReserved() | SessionEnded() | NoShowDeclared():
-            return record.session
         case AdmissionGranted() | Crossed() | AdmissionLapsed():
             return record.session or record.lane
         case VendOrdered() | VendFinished() | CrossedUnadmitted() | PresentationRefused():
             return record.lane
+        case KeyBarred() | KeyRevoked():
+            return record.key
+        case LotDescribed() | EpochBegan() | AllotmentsAsked() | AllotmentsRenewed():
+            return "lot"
+        case _:
+            return record.session

@@ -9,15 +9,33 @@ from parkgraph.model.money import AmountError, from_minor
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
+    AllotmentGranted,
+    AllotmentReclaimed,
+    AllotmentReturned,
+    AllotmentsAsked,
+    AllotmentSold,
+    AllotmentsRenewed,
     AnyRecord,
+    BookingTaken,
+    CancelAsked,
+    ConflictFound,
     Crossed,
     CrossedUnadmitted,
     Direction,
+    EpochBegan,
+    ExtensionAsked,
+    HoldExtended,
+    KeyBarred,
+    KeyRevoked,
     LotDescribed,
     NoShowDeclared,
     PresentationRefused,
+    SessionCancelled,
     SessionEnded,
     SessionReserved,
+    SessionTold,
+    SessionVoided,
+    SpaceReassigned,
     VendFinished,
     VendOrdered,
     VendOutcome,
@@ -41,7 +59,9 @@ class Stay:
     currency: str | None = None
 
 
-def sentence(record: AnyRecord, stay: Stay, zone: tzinfo) -> str:
+def sentence(  # noqa: C901, PLR0911 (one case a record)
+    record: AnyRecord, stay: Stay, zone: tzinfo
+) -> str:
     """Return who did what, with times in `zone`. Never a gate code."""
     match record:
         case LotDescribed():
@@ -54,6 +74,21 @@ def sentence(record: AnyRecord, stay: Stay, zone: tzinfo) -> str:
             return _vended(record)
         case CrossedUnadmitted() | PresentationRefused():
             return _unwanted(record, zone)
+        case AllotmentGranted() | AllotmentReclaimed() | SpaceReassigned() | HoldExtended():
+            return _held(record, stay, zone)
+        case BookingTaken() | SessionCancelled() | SessionVoided() | SessionTold():
+            return _settled(record, stay)
+        case EpochBegan() | AllotmentsRenewed() | ConflictFound() | KeyBarred():
+            return _kept(record)
+        case (
+            AllotmentsAsked()
+            | AllotmentSold()
+            | AllotmentReturned()
+            | CancelAsked()
+            | ExtensionAsked()
+            | KeyRevoked()
+        ):
+            return _directed(record, stay)
         case _:
             assert_never(record)
 
@@ -65,8 +100,10 @@ def wants_attention(record: AnyRecord) -> bool:
             return record.outcome is not VendOutcome.OPENED
         case AdmissionLapsed():
             return record.why == "timed_out"
-        case CrossedUnadmitted() | PresentationRefused():
+        case CrossedUnadmitted() | PresentationRefused() | ConflictFound():
             return True
+        case EpochBegan():
+            return record.why != "compaction"
         case _:
             return False
 
@@ -130,6 +167,81 @@ def _unwanted(record: CrossedUnadmitted | PresentationRefused, zone: tzinfo) -> 
     locked = record.locked_until
     until = f"; keypad locked until {_clock(locked, zone)}" if locked else ""
     return f"refused at {record.lane} by {record.means}: {why}{until}"
+
+
+def _held(
+    record: AllotmentGranted | AllotmentReclaimed | SpaceReassigned | HoldExtended,
+    stay: Stay,
+    zone: tzinfo,
+) -> str:
+    match record:
+        case AllotmentGranted():
+            return f"{record.space} lent to the cloud for {_hours(record.lasts_seconds)}"
+        case AllotmentReclaimed():
+            why = "the loan is over" if record.why == "expired" else "the cloud returned it"
+            return f"{stay.space or 'a lent space'} is the lot's again: {why}"
+        case SpaceReassigned():
+            return f"{_who(record, stay)} gets {record.space} for {record.before}, which is lost"
+        case HoldExtended():
+            return f"space of {_who(record, stay)} held until {_clock(record.hold_until, zone)}"
+
+
+def _settled(
+    record: BookingTaken | SessionCancelled | SessionVoided | SessionTold, stay: Stay
+) -> str:
+    who = _who(record, stay)
+    match record:
+        case BookingTaken():
+            twin = f"; it has {record.twin} too, the first to come counts" if record.twin else ""
+            return f"booking of {who} for {stay.space or 'its space'} came from the cloud{twin}"
+        case SessionCancelled():
+            return f"booking of {who} cancelled"
+        case SessionVoided():
+            why = f"it came under {record.kept}" if record.kept else "its space is lost"
+            return f"booking of {who} is void: {why}"
+        case SessionTold():
+            return f"told again: {who} in {record.space}, {record.state}"
+
+
+def _kept(record: EpochBegan | AllotmentsRenewed | ConflictFound | KeyBarred) -> str:
+    match record:
+        case EpochBegan():
+            return f"the journal goes on under a new epoch ({record.why})"
+        case AllotmentsRenewed():
+            count = len(record.sessions)
+            return f"{count} lent spaces lent for {_hours(record.lasts_seconds)} more"
+        case ConflictFound():
+            return f"please look, session {record.session}: {record.what}"
+        case KeyBarred():
+            return f"key {record.key} books here no more"
+
+
+def _directed(
+    record: AllotmentsAsked
+    | AllotmentSold
+    | AllotmentReturned
+    | CancelAsked
+    | ExtensionAsked
+    | KeyRevoked,
+    stay: Stay,
+) -> str:
+    match record:
+        case AllotmentsAsked():
+            return "the cloud asks for spaces to sell"
+        case AllotmentSold():
+            return f"{record.space} sold to {_who(record, stay)} in the cloud"
+        case AllotmentReturned():
+            return f"the cloud returns {stay.space or 'a space'}"
+        case CancelAsked():
+            return f"{_who(record, stay)} cancelled in the cloud"
+        case ExtensionAsked():
+            return f"{_who(record, stay)} asks for {_hours(record.seconds)} more"
+        case KeyRevoked():
+            return f"key {record.key} revoked"
+
+
+def _hours(seconds: int) -> str:
+    return f"{seconds / 3600:.3g} h"
 
 
 def _amount(minor: int, currency: str | None) -> str:

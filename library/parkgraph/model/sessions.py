@@ -9,27 +9,43 @@ from typing import Final
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
+    AllotmentReclaimed,
+    AllotmentReturned,
+    AllotmentSold,
+    BookingTaken,
+    CancelAsked,
     Crossed,
     NoShowDeclared,
     Record,
+    SessionCancelled,
     SessionEnded,
+    SessionVoided,
 )
 
 
 class SessionState(StrEnum):
     """Where a stay is. `model/api.py` maps it to the public document's `status`."""
 
+    ALLOTTED = "allotted"
     RESERVED = "reserved"
     ARRIVING = "arriving"
     PARKED = "parked"
     LEAVING = "leaving"
     COMPLETED = "completed"
     NO_SHOW = "no_show"
+    CANCELLED = "cancelled"
+    VOID = "void"
 
 
 # What indexes and queries list as open; a test compares them.
 OPEN_STATES: Final = frozenset(
-    {SessionState.RESERVED, SessionState.ARRIVING, SessionState.PARKED, SessionState.LEAVING}
+    {
+        SessionState.ALLOTTED,
+        SessionState.RESERVED,
+        SessionState.ARRIVING,
+        SessionState.PARKED,
+        SessionState.LEAVING,
+    }
 )
 
 TRANSITIONS: Final[Mapping[tuple[SessionState, type[Record]], SessionState]] = {
@@ -42,6 +58,28 @@ TRANSITIONS: Final[Mapping[tuple[SessionState, type[Record]], SessionState]] = {
     (SessionState.LEAVING, AdmissionGranted): SessionState.LEAVING,
     (SessionState.LEAVING, AdmissionLapsed): SessionState.PARKED,
     (SessionState.LEAVING, Crossed): SessionState.COMPLETED,
+    # An allotment is a stay before its buyer is known.
+    (SessionState.ALLOTTED, AllotmentSold): SessionState.RESERVED,
+    (SessionState.ALLOTTED, BookingTaken): SessionState.RESERVED,
+    (SessionState.ALLOTTED, AdmissionGranted): SessionState.ARRIVING,  # before its booking came
+    (SessionState.ALLOTTED, AllotmentReclaimed): SessionState.VOID,
+    (SessionState.ALLOTTED, AllotmentReturned): SessionState.VOID,
+    (SessionState.ALLOTTED, SessionVoided): SessionState.VOID,
+    (SessionState.RESERVED, SessionVoided): SessionState.VOID,
+    (SessionState.RESERVED, SessionCancelled): SessionState.CANCELLED,
+    (SessionState.RESERVED, CancelAsked): SessionState.CANCELLED,
+    # Only in the cloud, which may be ahead of what the lot has read.
+    (SessionState.RESERVED, AllotmentReclaimed): SessionState.NO_SHOW,
+    (SessionState.VOID, AllotmentReclaimed): SessionState.VOID,
+    (SessionState.CANCELLED, AllotmentReclaimed): SessionState.CANCELLED,
+    (SessionState.CANCELLED, SessionCancelled): SessionState.CANCELLED,
+    (SessionState.CANCELLED, NoShowDeclared): SessionState.CANCELLED,
+    (SessionState.CANCELLED, SessionVoided): SessionState.VOID,
+    (SessionState.CANCELLED, AdmissionGranted): SessionState.ARRIVING,  # it was inside already
+    # The buyer's fields merge in any state.
+    **{
+        (state, BookingTaken): state for state in SessionState if state is not SessionState.ALLOTTED
+    },
 }
 
 
@@ -88,3 +126,8 @@ class Session:
     entered_at: datetime | None
     ended_at: datetime | None
     amount_minor: int | None
+    request: str | None = None
+    twin: str | None = None
+    end_request: str | None = None
+    lent_asked_at: datetime | None = None
+    lent_seconds: int | None = None

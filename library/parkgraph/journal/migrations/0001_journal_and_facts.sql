@@ -1,9 +1,10 @@
--- One journal and the facts that follow from it. Every key starts with the lot, so lot and cloud share
+-- Journals and the facts that follow from them. Every key starts with the lot, so lot and cloud share
 -- these tables: the lot holds itself, the cloud holds every lot. Plain SQL that PostgreSQL takes too.
 
--- All records in order, chained. `body` and `personal` are kept as the text that was hashed.
+-- All records in order, chained. `body` and `personal` are kept as the text that was hashed. A lot has
+-- two streams, named after it: `lot` is its own, `lot/cloud` is what the cloud decided for it.
 CREATE TABLE journal (
-    lot        TEXT    NOT NULL,
+    stream     TEXT    NOT NULL,
     epoch      BIGINT  NOT NULL,
     seq        BIGINT  NOT NULL,
     at         TEXT    NOT NULL,  -- UTC, ISO 8601: for people; order is by seq
@@ -15,17 +16,26 @@ CREATE TABLE journal (
     salt       TEXT    NOT NULL,  -- of the personal part's digest
     digest     TEXT    NOT NULL,
     hash       TEXT    NOT NULL,
-    PRIMARY KEY (lot, epoch, seq)
+    PRIMARY KEY (stream, epoch, seq)
 );
 
--- How far a copy of a journal has come; the last row of one's own.
+-- Which epoch follows on which row; the first of a stream on none.
+CREATE TABLE epochs (
+    stream     TEXT    NOT NULL,
+    epoch      BIGINT  NOT NULL,
+    after_epoch BIGINT,
+    after_seq  BIGINT,
+    PRIMARY KEY (stream, epoch)
+);
+
+-- How far a copy of a stream has come; the last row of one's own.
 CREATE TABLE cursors (
-    lot        TEXT    NOT NULL,
-    name       TEXT    NOT NULL,  -- 'head': written or stored; 'acknowledged': by the cloud
+    stream     TEXT    NOT NULL,
+    name       TEXT    NOT NULL,  -- 'head': written or stored; 'acknowledged': by the other side
     epoch      BIGINT  NOT NULL,
     seq        BIGINT  NOT NULL,
     hash       TEXT    NOT NULL,
-    PRIMARY KEY (lot, name)
+    PRIMARY KEY (stream, name)
 );
 
 CREATE TABLE lots (
@@ -36,7 +46,7 @@ CREATE TABLE lots (
     description TEXT   NOT NULL   -- the body of the newest lot_described record
 );
 
--- One holder a space: free (NULL) or a session.
+-- One holder a space: free (NULL), or the stay that it is lent or promised to.
 CREATE TABLE spaces (
     lot        TEXT    NOT NULL,
     space      TEXT    NOT NULL,
@@ -67,9 +77,15 @@ CREATE TABLE sessions (
     entered_at TEXT,
     ended_at   TEXT,
     amount_minor BIGINT,
+    request    TEXT,              -- digest of the buyer's key and Idempotency-Key
+    twin       TEXT,              -- the same vehicle's other open stay, which is found by plate and VIN till then
+    end_request TEXT,             -- of the request that ended it, likewise
+    lent_asked_at TEXT,           -- UTC, of the cloud's clock
+    lent_seconds BIGINT,          -- for how long the cloud may sell it, from then
     PRIMARY KEY (lot, session)
 );
 CREATE INDEX sessions_by_fleet ON sessions (fleet, session);
+CREATE INDEX sessions_by_twin ON sessions (lot, twin) WHERE twin IS NOT NULL;
 CREATE INDEX sessions_by_plate ON sessions (lot, plate_folded);
 
 -- One presence let through for one session, or, at an exit, for nobody known (session NULL).
@@ -108,12 +124,30 @@ CREATE TABLE keypads (
     PRIMARY KEY (lot, lane)
 );
 
+-- What a person has to look at.
+CREATE TABLE conflicts (
+    lot        TEXT    NOT NULL,
+    session    TEXT    NOT NULL,
+    kind       TEXT    NOT NULL,
+    what       TEXT    NOT NULL,
+    at         TEXT    NOT NULL,
+    PRIMARY KEY (lot, session, kind)
+);
+
+CREATE TABLE barred_keys (
+    lot        TEXT    NOT NULL,
+    key        TEXT    NOT NULL,
+    PRIMARY KEY (lot, key)
+);
+
 -- Rows that were stored but could not be applied. Shown, and never dropped.
 CREATE TABLE dead_letters (
-    lot        TEXT    NOT NULL,
+    stream     TEXT    NOT NULL,
     epoch      BIGINT  NOT NULL,
     seq        BIGINT  NOT NULL,
+    subject    TEXT    NOT NULL,  -- later rows of it wait behind this one
     why        TEXT    NOT NULL,
-    PRIMARY KEY (lot, epoch, seq)
+    PRIMARY KEY (stream, epoch, seq)
 );
+CREATE INDEX dead_letters_by_subject ON dead_letters (stream, subject);
 CREATE INDEX sessions_by_id ON sessions (session);

@@ -1,7 +1,7 @@
 """What the cloud believes of a lot's state."""
 
-from parkgraph.journal.link import LotState
-from parkgraph_cloud.ingest import newest
+from parkgraph.journal.messages import LotState
+from parkgraph_cloud.links import newest
 
 UP = LotState(link="up", at="2026-11-22T20:00:00+00:00", head_seq=40, occupied=7, spaces=40)
 LATER = UP.model_copy(update={"head_seq": 50})

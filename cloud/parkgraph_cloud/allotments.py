@@ -1,0 +1,90 @@
+"""Keeps every lot's allotments fresh; drops them where the cloud's clock cannot be trusted."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from parkgraph.journal.chain import stream_of_cloud
+from parkgraph.journal.ledger import JournalLedger
+from parkgraph.model.loans import LEAST_MARGIN
+from parkgraph.runtime.clock import Clock
+from parkgraph.runtime.errors import UnavailableError
+from parkgraph.runtime.sqlite import Reader
+from parkgraph.runtime.writer import Writer
+from parkgraph_cloud.sales import SQL, Tend
+
+log = structlog.get_logger(__name__)
+
+TEND_EVERY_SECONDS: Final = 10.0
+# Less than the margin of a loan, which covers it.
+LEAST_SLIP: Final = LEAST_MARGIN / 3
+
+
+class ClockWatch:
+    """Notices that the wall clock ran backwards: since the last look, or since before the start."""
+
+    def __init__(self, writer: Writer, clock: Clock) -> None:
+        """Keep the newest time told in the database of `writer`."""
+        self._writer = writer
+        self._clock = clock
+        self._before: tuple[datetime, float] | None = None
+
+    async def ran_backwards(self) -> bool:
+        """Say whether it did since it was asked last."""
+        now, boot = self._clock.now(), self._clock.boot_seconds()
+        expected = now
+        if self._before:
+            wall, then = self._before
+            expected = wall + timedelta(seconds=boot - then)
+        self._before = now, boot
+
+        def keep(connection: sqlite3.Connection) -> datetime:
+            row = connection.execute(SQL["newest_time"]).fetchone()
+            connection.execute(SQL["put_newest_time"], {"newest": now.isoformat()})
+            return datetime.fromisoformat(row["newest"]) if row else now
+
+        newest = await self._writer.submit(keep)
+        slip = max(expected, newest) - now
+        if slip > LEAST_SLIP:
+            log.error("clock_ran_backwards", seconds=slip.total_seconds())
+        return slip > LEAST_SLIP
+
+
+class Allotments:
+    """Asks lots for spaces to sell before the cloud has none, and returns what it must not sell."""
+
+    def __init__(
+        self, writer: Writer, reader: Reader, *, clock: Clock, random: Callable[[int], bytes]
+    ) -> None:
+        """Decide in each lot's stream of directives, through `writer`."""
+        self._writer = writer
+        self._reader = reader
+        self._clock = clock
+        self._random = random
+        self._watch = ClockWatch(writer, clock)
+
+    def ledger(self, lot: str) -> JournalLedger:
+        """Return the ledger of what the cloud decides for `lot`."""
+        return JournalLedger(
+            self._writer, stream_of_cloud(lot), clock=self._clock, random=self._random
+        )
+
+    async def run(self) -> None:
+        """Tend until cancelled."""
+        while True:
+            try:
+                await self.tend()
+            except UnavailableError as error:
+                log.warning("allotments_put_off", reason=str(error))
+            await asyncio.sleep(TEND_EVERY_SECONDS)
+
+    async def tend(self) -> None:
+        """Look at every lot once."""
+        is_wrong = await self._watch.ran_backwards()
+        for row in await self._reader.all(SQL["linked_lots"], {}):
+            tend = Tend(row["lot"], is_clock_wrong=is_wrong, is_linked=bool(row["is_linked"]))
+            await self.ledger(row["lot"]).submit(tend)

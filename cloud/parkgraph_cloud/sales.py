@@ -1,0 +1,224 @@
+"""Commands of the cloud: it sells what a lot has lent, and nothing else."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from parkgraph.journal.chain import stream_of_cloud
+from parkgraph.journal.epochs import is_recovering
+from parkgraph.journal.facts import same_request, session_of
+from parkgraph.journal.ledger import Decision, Moment
+from parkgraph.model.api import DEFAULT_STAY
+from parkgraph.model.errors import CallRefusedError, ErrorCode
+from parkgraph.model.loans import CLASSES_FOR, HOLD, may_sell
+from parkgraph.model.plates import Plate
+from parkgraph.model.prices import price_minor
+from parkgraph.model.records import (
+    AllotmentReturned,
+    AllotmentsAsked,
+    AllotmentSold,
+    AnyRecord,
+    CancelAsked,
+    Personal,
+)
+from parkgraph.model.sessions import Session, SessionState
+from parkgraph.runtime.queries import load_queries
+
+SQL: Final = load_queries("parkgraph_cloud", "sales.sql")
+MOST_RETURNED_AT_ONCE: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Sell:
+    """Sell one of a lot's allotments to a vehicle. Whether the lot can be reached is no matter."""
+
+    lot: str
+    key: str
+    plate: Plate | None
+    vin: str | None
+    fleet: str | None
+    autonomous: bool
+    stay: timedelta | None
+    request: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """Who wishes, for the journal."""
+        return f"key:{self.key}"
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[Session]:
+        """Return the stay: its id, space and code are those that the lot prepared.
+
+        Raises:
+            CallRefusedError: there is no such lot, the vehicle has a stay there, or the lot has
+                lent nothing that may be sold now.
+        """
+        if made := _one(connection, "session_by_request", lot=self.lot, request=self.request):
+            return Decision(same_request(made, self.plate, self.vin))
+        self._check(connection)
+        allotment = self._choose(connection, moment.at)
+        if allotment is None:
+            raise _nothing_lent(connection, self.lot)
+        personal = Personal(
+            plate=self.plate.raw if self.plate else None,
+            vin=self.vin,
+            gate_code=allotment.gate_code,
+        )
+        record = AllotmentSold(
+            session=allotment.session,
+            space=allotment.space,
+            entry_lane=allotment.entry_lane,
+            currency=allotment.currency,
+            rate_minor_per_hour=allotment.rate_minor_per_hour,
+            fleet=self.fleet,
+            autonomous=self.autonomous,
+            estimated_minor=price_minor(allotment.rate_minor_per_hour, self.stay or DEFAULT_STAY),
+            arrive_within_seconds=int(HOLD.total_seconds()),
+            hold_until=moment.at + HOLD,
+            request=self.request,
+            personal=personal,
+        )
+        return Decision(self._sold(allotment, record, moment.at), [record])
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        if not connection.execute(SQL["lot"], {"lot": self.lot}).fetchone():
+            raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such lot", field="lot_id")
+        if is_recovering(connection, stream_of_cloud(self.lot)):
+            raise CallRefusedError(
+                ErrorCode.LOT_OFFLINE, "the cloud was restored and waits for the lot; ask the lot"
+            )
+        letters = self.plate.letters if self.plate else None
+        known = _one(
+            connection, "open_session_of_vehicle", lot=self.lot, letters=letters, vin=self.vin
+        )
+        if known:
+            raise CallRefusedError(
+                ErrorCode.CONFLICT, f"this vehicle has the open session {known.session} there"
+            )
+
+    def _choose(self, connection: sqlite3.Connection, now: datetime) -> Session | None:
+        for space_class in CLASSES_FOR[self.autonomous]:
+            parameters = {"lot": self.lot, "space_class": space_class}
+            for row in connection.execute(SQL["allotments_of_class"], parameters):
+                allotment = session_of(row)
+                assert allotment.lent_asked_at is not None
+                assert allotment.lent_seconds is not None
+                loan = timedelta(seconds=allotment.lent_seconds)
+                if may_sell(now, asked_at=allotment.lent_asked_at, loan=loan):
+                    return allotment
+        return None
+
+    def _sold(self, allotment: Session, record: AllotmentSold, now: datetime) -> Session:
+        plate = self.plate
+        return replace(
+            allotment,
+            state=SessionState.RESERVED,
+            fleet=record.fleet,
+            autonomous=record.autonomous,
+            vin=self.vin,
+            plate=plate.raw if plate else None,
+            plate_letters=plate.letters if plate else None,
+            plate_folded=plate.folded if plate else None,
+            estimated_minor=record.estimated_minor,
+            hold_until=record.hold_until,
+            request=self.request,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take back a booking whose vehicle has not come, as far as the cloud knows."""
+
+    lot: str
+    key: str
+    session: str
+
+    @property
+    def actor(self) -> str:
+        """Who wishes, for the journal."""
+        return f"key:{self.key}"
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[Session]:
+        """Return the stay, cancelled; the lot may have let the vehicle in, and is right then.
+
+        Raises:
+            CallRefusedError: the cloud did not sell it, or its vehicle has come.
+        """
+        stay = _one(connection, "session", lot=self.lot, session=self.session)
+        if stay is None or stay.state is not SessionState.RESERVED or stay.lent_asked_at is None:
+            raise CallRefusedError(
+                ErrorCode.CONFLICT, "only a booking of the cloud that is awaited can be cancelled"
+            )
+        cancelled = replace(stay, state=SessionState.CANCELLED)
+        return Decision(cancelled, [CancelAsked(session=stay.session)])
+
+
+@dataclass(frozen=True, slots=True)
+class Tend:
+    """Ask a lot for spaces when half are sold or a quarter of the time is over; return stale ones.
+
+    `is_clock_wrong` says that this clock ran backwards: then nothing unsold can be trusted.
+    """
+
+    lot: str
+    is_clock_wrong: bool
+    is_linked: bool
+    actor: str = "cloud"
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[int]:
+        """Return how many records came of it."""
+        if is_recovering(connection, stream_of_cloud(self.lot)):
+            return Decision(0)
+        rows = connection.execute(SQL["allotments"], {"lot": self.lot}).fetchall()
+        unsold = [session_of(row) for row in rows]
+        stale = [s for s in unsold if self.is_clock_wrong or _is_of_the_future(s, moment.at)]
+        records: list[AnyRecord] = [
+            AllotmentReturned(session=s.session) for s in stale[:MOST_RETURNED_AT_ONCE]
+        ]
+        fresh = [s for s in unsold if s not in stale]
+        asked = connection.execute(SQL["asked"], {"stream": stream_of_cloud(self.lot)}).fetchone()
+        if self.is_linked and wants_more(fresh, _time(asked), moment.at):
+            records.append(AllotmentsAsked(asked_at=moment.at))
+        return Decision(len(records), records)
+
+
+ASK_AGAIN: Final = timedelta(seconds=30)
+
+
+def wants_more(unsold: Sequence[Session], asked_at: datetime | None, now: datetime) -> bool:
+    """Say whether to ask a lot for allotments, which it was last asked for at `asked_at`."""
+    if asked_at is None or asked_at > now:
+        return True
+    loans = [timedelta(seconds=s.lent_seconds) for s in unsold if s.lent_seconds]
+    if loans and now - asked_at > min(loans) / 4:
+        return True
+    return now - asked_at > ASK_AGAIN and (not unsold or now - asked_at > timedelta(minutes=15))
+
+
+def _is_of_the_future(session: Session, now: datetime) -> bool:
+    return session.lent_asked_at is not None and session.lent_asked_at > now
+
+
+def _time(row: sqlite3.Row | None) -> datetime | None:
+    return datetime.fromisoformat(row["at"]) if row else None
+
+
+def _one(connection: sqlite3.Connection, query: str, **parameters: str | None) -> Session | None:
+    row = connection.execute(SQL[query], parameters).fetchone()
+    return session_of(row) if row else None
+
+
+def _nothing_lent(connection: sqlite3.Connection, lot: str) -> CallRefusedError:
+    row = connection.execute(SQL["is_linked"], {"lot": lot}).fetchone()
+    if row and row["is_linked"]:
+        return CallRefusedError(
+            ErrorCode.LOT_FULL, "the lot has lent no space that is left; ask the lot itself"
+        )
+    others = connection.execute(SQL["lots_with_allotments"], {"lot": lot}).fetchall()
+    where = ", ".join(other["lot"] for other in others) or "no other lot now"
+    return CallRefusedError(
+        ErrorCode.LOT_OFFLINE,
+        f"the lot cannot be reached and has lent no space that is left; spaces at: {where}",
+    )

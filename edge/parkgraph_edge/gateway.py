@@ -1,0 +1,162 @@
+"""The gateway without the machine it runs on: what the daemon and the simulation both start."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from parkgraph.journal.epochs import begin_epoch, finish_recovery, is_recovering
+from parkgraph.journal.ledger import JournalLedger, Ledger, NoLedger
+from parkgraph.journal.messages import LotState
+from parkgraph.model.loans import reclaimed_after
+from parkgraph.model.records import LotDescribed
+from parkgraph.runtime.clock import Clock
+from parkgraph.runtime.errors import RefusedError, UnavailableError
+from parkgraph.runtime.sqlite import Reader
+from parkgraph.runtime.writer import Writer
+from parkgraph_edge.http.lot import LotFront
+from parkgraph_edge.lanes.lane import LaneLoop
+from parkgraph_edge.store.bookings import DeclareNoShows
+from parkgraph_edge.store.opening import OpenLot
+from parkgraph_edge.store.terms import LotTerms
+from parkgraph_edge.sync.link import Connect, LotLink
+from parkgraph_edge.sync.loans import Loans
+
+log = structlog.get_logger(__name__)
+
+HOUSEKEEPING_SECONDS: Final = 10.0
+RECOVERY_LOOK_SECONDS: Final = 1.0
+
+Loops = dict[str, Coroutine[Any, Any, None]]
+
+
+class LedgerIsBackError(RefusedError):
+    """The ledger can be used again; a clean start is the simplest way to do so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The ledger of a lot and its database, open."""
+
+    ledger: JournalLedger
+    writer: Writer
+    reader: Reader
+    is_recovering: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the machine gives: time, the broker (None: the lot runs alone), the space sensors."""
+
+    clock: Clock
+    connect: Connect | None
+    occupied: Callable[[], frozenset[str]]
+
+
+async def open_books(
+    writer: Writer, reader: Reader, ledger: JournalLedger, lot: str, description: LotDescribed
+) -> Books:
+    """Say what the lot is and close what the last run left open, unless the ledger is recovering.
+
+    Raises:
+        UnavailableError: the ledger is another lot's, or the disk is full.
+    """
+    waits = await writer.submit(lambda connection: is_recovering(connection, lot))
+    if not waits:
+        late = await ledger.submit(OpenLot(lot, description))
+        if late:
+            log.warning("orders_too_late", count=late)
+    return Books(ledger, writer, reader, waits)
+
+
+class Gateway:
+    """One lot: its front door's port, and the loops that work on its ledger."""
+
+    def __init__(
+        self,
+        terms: LotTerms,
+        books: Books | None,
+        around: Surroundings,
+        *,
+        reason: str = "",
+    ) -> None:
+        """Work on `books`; without them, for `reason`, nothing is sold and exits go on."""
+        self._terms = terms
+        self._books = books
+        self._around = around
+        waits = books is not None and books.is_recovering
+        if waits:
+            reason = "the ledger waits for what the cloud still has of it"
+        is_usable = books is not None and not waits
+        self.ledger: Ledger = books.ledger if books and is_usable else NoLedger(reason)
+        self.front = LotFront(
+            terms,
+            self.ledger,
+            books.reader if books else None,
+            occupied=around.occupied,
+            clock=around.clock,
+        )
+
+    def loops(self, state: Callable[[int], LotState], lanes: Sequence[LaneLoop]) -> Loops:
+        """Return the loops of the ledger, the link and the lanes."""
+        work: Loops = {f"lane {lane.name}": lane.run() for lane in lanes}
+        books = self._books
+        if books is None:
+            return work
+        work["ledger"] = books.writer.run()
+        if self._around.connect:
+            link = LotLink(
+                self._terms,
+                books.ledger,
+                books.writer,
+                books.reader,
+                occupied=self._around.occupied,
+            )
+            work["link"] = link.keep_up(self._around.connect, state)
+        if books.is_recovering:
+            work["recovery"] = self._recover(books, lanes)
+            return work
+        work["housekeeping"] = self._keep_house()
+        loans = Loans(
+            self._terms.lot,
+            self.ledger,
+            books.reader,
+            occupied=self._around.occupied,
+            clock=self._around.clock,
+        )
+        return work | {"loans": loans.run()}
+
+    async def _keep_house(self) -> None:
+        while True:
+            try:
+                missed = await self.ledger.submit(DeclareNoShows(self._terms.lot))
+                if missed:
+                    log.info("no_shows", count=missed)
+            except UnavailableError as error:
+                log.warning("housekeeping_put_off", reason=str(error))
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    def _give_up_recovery(self, connection: sqlite3.Connection) -> None:
+        assert self._books is not None
+        begin_epoch(connection, self._terms.lot, self._books.ledger.moment(), why="fork")
+        finish_recovery(connection, self._terms.lot)
+
+    async def _recover(self, books: Books, lanes: Sequence[LaneLoop]) -> None:
+        """Wait until the cloud has returned what the ledger lost, or no loan can run any more."""
+        lot = self._terms.lot
+        clock = self._around.clock
+        over_at = clock.boot_seconds() + reclaimed_after(self._terms.loan).total_seconds()
+        waits = True
+        while waits:
+            await asyncio.sleep(RECOVERY_LOOK_SECONDS)
+            with contextlib.suppress(UnavailableError):
+                if clock.boot_seconds() >= over_at:
+                    await books.writer.submit(self._give_up_recovery)
+                waits = await books.writer.submit(lambda connection: is_recovering(connection, lot))
+        for lane in lanes:
+            await lane.hand_over(books.ledger)
+        raise LedgerIsBackError("the ledger is whole again; starting anew")

@@ -1,0 +1,305 @@
+"""Commands of the cloud: its directives, taken in the transaction that stores them."""
+
+import sqlite3
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from parkgraph.journal.ledger import Decision, Moment
+from parkgraph.model.codes import issue_code
+from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.loans import CLASSES_FOR
+from parkgraph.model.plates import parse_plate
+from parkgraph.model.records import (
+    AllotmentGranted,
+    AllotmentReclaimed,
+    AllotmentReturned,
+    AllotmentsAsked,
+    AllotmentSold,
+    AllotmentsRenewed,
+    AnyRecord,
+    BookingTaken,
+    CancelAsked,
+    ConflictFound,
+    EpochBegan,
+    ExtensionAsked,
+    HoldExtended,
+    KeyBarred,
+    KeyRevoked,
+    Personal,
+    SessionCancelled,
+    SessionReserved,
+    SessionVoided,
+    SpaceReassigned,
+)
+from parkgraph.model.sessions import Session, SessionState
+from parkgraph_edge.rules.allotments import Sale, count_to_lend, meet_sale
+from parkgraph_edge.rules.spaces import assign
+from parkgraph_edge.store.facts import LotFacts
+from parkgraph_edge.store.terms import LotTerms
+
+MOST_LENT_AT_ONCE: Final = 64
+
+
+class NoDirectiveError(ValueError):
+    """The record is none that a lot takes from the cloud."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDirective:
+    """Do what the cloud decided, as far as the lot's own facts allow; they have the last word."""
+
+    terms: LotTerms
+    directive: AnyRecord
+    occupied: frozenset[str]
+    actor: str = "cloud"
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[None]:
+        """Return the records that come of it.
+
+        Raises:
+            NoDirectiveError: it is a record of another kind.
+        """
+        facts = LotFacts(connection, self.terms.lot)
+        return Decision(None, self._records(facts, moment))
+
+    def _records(self, facts: LotFacts, moment: Moment) -> Sequence[AnyRecord]:
+        match self.directive:
+            case AllotmentsAsked():
+                return _lend(self.terms, self.directive.asked_at, facts, self.occupied, moment)
+            case AllotmentSold():
+                return _take_sale(self.directive, facts, self.occupied, moment.at)
+            case AllotmentReturned() | CancelAsked() | ExtensionAsked():
+                return _change(self.directive, facts)
+            case KeyRevoked():
+                return _bar(self.directive, facts)
+            case EpochBegan():
+                return ()
+            case _:
+                raise NoDirectiveError(f"{self.directive.type} is no directive")
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimAllotments:
+    """Take back lent spaces whose time is over. `due` are ids with the asking that they are due to.
+
+    One that was renewed meanwhile has another asking and stays lent.
+    """
+
+    lot: str
+    due: Mapping[str, str]
+    actor: str = "system"
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[int]:
+        """Return how many were taken back."""
+        records = [
+            AllotmentReclaimed(session=lent.session, why="expired")
+            for lent in LotFacts(connection, self.lot).allotments()
+            if self.due.get(lent.session) == lent.asked_at
+        ]
+        return Decision(len(records), records)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceLostSpaces:
+    """Give awaited vehicles another space of the class where theirs is lost; never silently.
+
+    A space is lost when the lot's description has it no more. One where a sensor sees somebody else
+    is changed while there is another, and kept while there is none.
+    """
+
+    lot: str
+    occupied: frozenset[str]
+    actor: str = "system"
+
+    def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[int]:
+        """Return how many spaces were lost."""
+        facts = LotFacts(connection, self.lot)
+        records: list[AnyRecord] = []
+        taken: set[str] = set(self.occupied)
+        for lost in facts.in_lost_spaces(self.occupied, limit=MOST_LENT_AT_ONCE):
+            stay = lost.session
+            free = facts.free_spaces(lost.space_class, limit=1 + len(taken))
+            other = next((space for space in free if space.space not in taken), None)
+            if other:
+                taken.add(other.space)
+                records.append(
+                    SpaceReassigned(session=stay.session, space=other.space, before=stay.space)
+                )
+            elif not lost.is_listed:
+                records += [
+                    SessionVoided(session=stay.session),
+                    ConflictFound(
+                        session=stay.session,
+                        kind="space_lost",
+                        what=f"{stay.space} is gone and no other of its class is free: refund",
+                    ),
+                ]
+        return Decision(len(records), records)
+
+
+@dataclass(frozen=True, slots=True)
+class _Codes:
+    """The codes of open stays, and those issued in this decision."""
+
+    facts: Container[str]
+    issued: set[str] = field(default_factory=set)
+
+    def __contains__(self, code: object) -> bool:
+        return code in self.issued or code in self.facts
+
+
+def _lend(
+    terms: LotTerms, asked_at: datetime, facts: LotFacts, occupied: frozenset[str], moment: Moment
+) -> list[AnyRecord]:
+    """Renew what is lent and unsold, and lend more where a class has less than it may."""
+    lent = facts.allotments()
+    seconds = int(terms.loan.total_seconds())
+    records: list[AnyRecord] = []
+    if lent:
+        ids = tuple(allotment.session for allotment in lent)
+        records.append(AllotmentsRenewed(sessions=ids, asked_at=asked_at, lasts_seconds=seconds))
+    codes = _Codes(facts)
+    for space_class, most in sorted(terms.allotments.items()):
+        free = [
+            space
+            for space in facts.free_spaces(space_class, limit=MOST_LENT_AT_ONCE + len(occupied))
+            if space.space not in occupied
+        ]
+        held = sum(allotment.space_class is space_class for allotment in lent)
+        for space in free[: count_to_lend(most, lent=held, free=min(len(free), MOST_LENT_AT_ONCE))]:
+            session = new_id("sess", at=moment.at, random=moment.random(RANDOM_BYTES))
+            code = issue_code(terms.code_key, session, live=codes)
+            codes.issued.add(code)
+            records.append(
+                AllotmentGranted(
+                    session=session,
+                    space=space.space,
+                    entry_lane=terms.entry_lane,
+                    currency=terms.tariff.currency,
+                    rate_minor_per_hour=terms.tariff.rate_minor_per_hour,
+                    asked_at=asked_at,
+                    lasts_seconds=seconds,
+                    personal=Personal(gate_code=code),
+                )
+            )
+    return records
+
+
+def _take_sale(  # noqa: PLR0911 (one case an outcome)
+    sold: AllotmentSold, facts: LotFacts, occupied: frozenset[str], now: datetime
+) -> list[AnyRecord]:
+    stay = facts.session(sold.session)
+    if stay is None:
+        return _take_unknown_sale(sold, facts, occupied, now)
+    twin = _twin(sold, facts)
+    taken = _taken(sold, now)
+    match meet_sale(stay.state, twin.state if twin else None):
+        case Sale.TOO_LATE:
+            return []
+        case Sale.TAKE:
+            return [taken]
+        case Sale.VOID:
+            return [SessionVoided(session=sold.session, kept=twin.session if twin else None)]
+        case Sale.TAKE_AND_VOID_TWIN:
+            assert twin is not None
+            return [SessionVoided(session=twin.session, kept=sold.session), taken]
+        case Sale.TAKE_BESIDE_TWIN:
+            assert twin is not None
+            return [taken.model_copy(update={"twin": twin.session})]
+        case Sale.TAKE_AND_TELL:
+            assert twin is not None
+            what = f"{twin.session} has the same vehicle, and both came"
+            return [
+                taken.model_copy(update={"twin": twin.session}),
+                ConflictFound(session=sold.session, kind="same_vehicle_twice", what=what),
+            ]
+
+
+def _twin(sold: AllotmentSold, facts: LotFacts) -> Session | None:
+    """Return another open stay at the lot of the same vehicle, or made by the same request."""
+    personal = sold.personal or Personal()
+    letters = parse_plate(personal.plate).letters if personal.plate else None
+    other = facts.open_session_of_vehicle(letters, personal.vin)
+    twin = facts.session(other) if other else facts.session_by_request(sold.request)
+    return twin if twin and twin.session != sold.session else None
+
+
+def _taken(sold: AllotmentSold, now: datetime) -> BookingTaken:
+    return BookingTaken(
+        session=sold.session,
+        fleet=sold.fleet,
+        autonomous=sold.autonomous,
+        estimated_minor=sold.estimated_minor,
+        hold_until=now + timedelta(seconds=sold.arrive_within_seconds),
+        request=sold.request,
+        personal=sold.personal,
+    )
+
+
+def _take_unknown_sale(
+    sold: AllotmentSold, facts: LotFacts, occupied: frozenset[str], now: datetime
+) -> list[AnyRecord]:
+    """Keep a promise whose allotment the lot has lost: in its space, or in another."""
+    if _twin(sold, facts):
+        return [_refused(sold.session, "the lot lost the allotment; the vehicle has another stay")]
+    free = [
+        space
+        for space_class in CLASSES_FOR[sold.autonomous]
+        for space in facts.free_spaces(space_class, limit=-1)
+    ]
+    same = [space for space in free if space.space == sold.space]
+    space = assign(same or free, autonomous=sold.autonomous, occupied=occupied)
+    if space is None or (sold.personal and sold.personal.gate_code in facts):
+        return [_refused(sold.session, "the lot lost the allotment, and no space is free: refund")]
+    return [
+        SessionReserved(
+            session=sold.session,
+            fleet=sold.fleet,
+            autonomous=sold.autonomous,
+            space=space.space,
+            entry_lane=sold.entry_lane,
+            currency=sold.currency,
+            rate_minor_per_hour=sold.rate_minor_per_hour,
+            estimated_minor=sold.estimated_minor,
+            hold_until=now + timedelta(seconds=sold.arrive_within_seconds),
+            request=sold.request,
+            personal=sold.personal,
+        )
+    ]
+
+
+def _change(
+    directive: AllotmentReturned | CancelAsked | ExtensionAsked, facts: LotFacts
+) -> list[AnyRecord]:
+    """Return, cancel or hold for longer what is still awaited; a vehicle that came is stronger."""
+    stay = facts.session(directive.session)
+    state = stay.state if stay else None
+    match directive:
+        case AllotmentReturned() if state is SessionState.ALLOTTED:
+            return [AllotmentReclaimed(session=directive.session, why="returned")]
+        case CancelAsked() if state is SessionState.RESERVED:
+            return [SessionCancelled(session=directive.session)]
+        case ExtensionAsked() if stay and state is SessionState.RESERVED:
+            until = stay.hold_until + timedelta(seconds=directive.seconds)
+            return [HoldExtended(session=directive.session, hold_until=until)]
+        case ExtensionAsked():
+            what = f"extension void, the stay is {state or 'unknown'}: refund what was paid for it"
+            return [_refused(directive.session, what)]
+        case _:
+            return []
+
+
+def _bar(revoked: KeyRevoked, facts: LotFacts) -> list[AnyRecord]:
+    """Take no more from a key; show what it booked when nobody here knew of the revocation."""
+    late = facts.reserved_with(revoked.key, revoked.known)
+    what = "booked with a key that was revoked; it stands and is billed"
+    return [
+        KeyBarred(key=revoked.key),
+        *(ConflictFound(session=session, kind="revoked_key", what=what) for session in late),
+    ]
+
+
+def _refused(session: str, what: str) -> ConflictFound:
+    return ConflictFound(session=session, kind="directive_refused", what=what)
