@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from parkgraph_demo.journals import compare
 from parkgraph_demo.narrator import Narrator
-from parkgraph_demo.stack import Stack
+from parkgraph_demo.stack import LOT, Stack
 from parkgraph_demo.story import Story, Visit, completed_in_cloud
 
 
@@ -39,6 +39,7 @@ class Report(BaseModel):
 
     stays: int
     offline_stays: int
+    sold_while_cut_off: int
     plate_reads: list[Read]
     gate_openings: int
     journal: Journal
@@ -52,13 +53,14 @@ class Report(BaseModel):
 
 async def count(stack: Stack, story: Story) -> Report:
     """Count what the run did: from both journals, the cloud's API and the simulator's truth."""
-    edge, cloud, lost, doubled = await compare(stack.edge_ledger, stack.cloud_database)
+    edge, cloud, lost, doubled = await compare(LOT, stack.edge_ledger, stack.cloud_database)
     listed = await completed_in_cloud(stack, story.visits)
     lanes = (await stack.side_door.truth())["lanes"].values()
     chronicle = story.chronicle
     return Report(
         stays=sum(1 for times in listed.values() if times),
         offline_stays=sum(1 for v in story.visits if v.is_offline and listed[v.session.id]),
+        sold_while_cut_off=sum(1 for v in story.visits if v.is_sold_by_cloud),
         plate_reads=[
             Read(truth=r.truth, read=r.read, confidence=round(r.confidence, 4), ms=r.ms)
             for r in chronicle.reads
@@ -98,7 +100,8 @@ async def _row(stack: Stack, visit: Visit) -> tuple[str, ...]:
         if session.ended_at and session.entered_at
         else 0.0
     )
-    where = " (cut off)" if visit.is_offline else ""
+    sold = ", sold in the cloud" if visit.is_sold_by_cloud else ""
+    where = f" (cut off{sold})" if visit.is_offline else ""
     owes = "" if session.amount is None else f"{session.amount:.2f} {session.currency}"
     return (
         f"{visit.name}{where}", visit.plate, visit.read, visit.means, f"{inside:.1f}", owes,

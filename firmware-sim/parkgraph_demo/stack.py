@@ -48,6 +48,8 @@ listen = "127.0.0.1:{edge_port}"
 key_file = "api.key"
 [cloud]
 broker = "mqtt://127.0.0.1:{cable_port}"
+[allotments]
+standard = 3
 [state]
 directory = "edge"
 [space_sensors]

@@ -1,4 +1,4 @@
-"""The story: four vehicles come and go, and for two of them the cloud is out of reach."""
+"""The story: five vehicles come and go, and for three of them the cloud is out of reach."""
 
 import asyncio
 import random
@@ -51,6 +51,7 @@ class Visit:
     fleet: str
     style: str
     is_offline: bool = False
+    is_sold_by_cloud: bool = False
     car: str = ""
     booked: SessionBody | None = None
     means: str = ""
@@ -100,6 +101,7 @@ class Story:
             Visit("Vehicle 2", next(plates), FLEET, "eu"),
             Visit("Vehicle 3", next(plates), FLEET, "us", is_offline=True),
             Visit("Person", next(plates), VISITORS, "eu", is_offline=True),
+            Visit("Vehicle 4", next(plates), FLEET, "us", is_offline=True, is_sold_by_cloud=True),
         ]
         self.chronicle = Chronicle()
 
@@ -115,21 +117,24 @@ class Story:
             following.cancel()
 
     async def _chapters(self) -> None:
-        first, second, third, person = self.visits
+        first, second, third, person, fourth = self.visits
         heading = self._narrator.heading
         heading("The lot and the cloud are linked. Two vehicles of a fleet come.")
         await self._come(first)
         await self._come(second)
+        await self._until(None, "the lot lends spaces to the cloud", self._has_lent)
         heading("The cable to the cloud is pulled. The lot goes on alone.")
         self._stack.cable.cut()
         self._say("Cable", "pulled: the cloud is out of reach")
         await self._come(third)
+        heading("The fleet books in the cloud, for the lot that cannot be reached.")
+        await self._come(fourth, by_code=True)
         heading("The camera at the entry fails. A person types the gate code.")
         await self._stack.side_door.tell("/faults", lane=ENTRY, fault="camera_away", on=True)
         self._say("Camera", f"{ENTRY} gives no pictures any more")
         await self._come(person, by_code=True)
         await self._stack.side_door.tell("/faults", lane=ENTRY, fault="camera_away", on=False)
-        heading("All leave, each by its plate. The link is still cut.")
+        heading("All leave, by plate or by code. The link is still cut.")
         async with asyncio.TaskGroup() as leaving:
             for delay, visit in enumerate(self.visits):
                 leaving.create_task(self._leave(visit, after_seconds=5.0 * delay))
@@ -137,17 +142,22 @@ class Story:
         self._stack.cable.mend()
         self._say("Cable", "plugged in again")
         edge, cloud = await self._drained()
-        self._say("Cloud", f"has {cloud} of {edge} records, each once")
+        self._say("Cloud", f"has {cloud} of {edge} records, each once; each stay has one id")
 
     async def _come(self, visit: Visit, *, by_code: bool = False) -> None:
-        visit.booked = await self._stack.lot.create_session(
+        side = self._stack.cloud if visit.is_sold_by_cloud else self._stack.lot
+        visit.booked = await side.create_session(
             SessionRequest(
                 lot_id=LOT,
                 plate=visit.plate,
                 vehicle=Vehicle(autonomous=visit.fleet == FLEET, fleet_id=visit.fleet),
             )
         )
-        await self._until(visit, "has booked", self._is_told(visit))
+        if visit.is_sold_by_cloud:
+            space = visit.session.entry_instructions.assigned_space
+            self._say("Cloud", f"sells {space}, which {LOT} lent it, to {visit.plate}")
+        else:
+            await self._until(visit, "has booked", self._is_told(visit))
         self._say(visit.name, f"drives up to {ENTRY}, plate {visit.plate}")
         sent = await self._stack.side_door.tell(
             "/cars", plate=visit.plate, lane=ENTRY, style=visit.style
@@ -155,9 +165,7 @@ class Story:
         visit.car = sent["car"]
         if by_code:
             await self._until(visit, "stands at the barrier", self._is(visit, "at_boom"))
-            code = visit.session.entry_instructions.gate_code or ""
-            self._say(visit.name, f"types the gate code {'•' * len(code)}")
-            await self._stack.side_door.tell(f"/lanes/{ENTRY}/keypad", digits=code)
+            await self._give_code(visit, ENTRY)
         await self._until(visit, "came in", self._has_crossed(visit, Direction.ENTRY))
         await self._until(visit, "is clear of the lane", self._is(visit, "inside"))
         space = visit.session.entry_instructions.assigned_space
@@ -169,24 +177,39 @@ class Story:
         await asyncio.sleep(after_seconds)
         self._say(visit.name, f"drives to {EXIT}")
         await self._stack.side_door.tell(f"/cars/{visit.car}/leave", lane=EXIT)
+        if visit.is_sold_by_cloud:  # the lot cannot know its plate yet
+            await self._until(visit, "stands at the barrier", self._is(visit, "at_boom"))
+            await self._give_code(visit, EXIT)
         await self._until(visit, "left", self._has_crossed(visit, Direction.EXIT))
+
+    async def _give_code(self, visit: Visit, lane: str) -> None:
+        code = visit.session.entry_instructions.gate_code or ""
+        self._say(visit.name, f"gives the gate code {'•' * len(code)}")
+        await self._stack.side_door.tell(f"/lanes/{lane}/keypad", digits=code)
+
+    async def _has_lent(self) -> bool:
+        async with open_reader(self._stack.cloud_database) as reader:
+            return (
+                await reader.one("SELECT 1 FROM sessions WHERE state = 'allotted'", {}) is not None
+            )
 
     async def _drained(self) -> tuple[int, int]:
         async def is_drained() -> bool:
-            edge, cloud, lost, _ = await compare(
-                self._stack.edge_ledger, self._stack.cloud_database
-            )
+            edge, cloud, lost, _ = await self._compared()
             return lost == 0 and edge == cloud
 
-        await self._until(None, "the cloud catches up", is_drained)
-        edge, cloud, _, _ = await compare(self._stack.edge_ledger, self._stack.cloud_database)
+        await self._until(None, "lot and cloud catch up", is_drained)
+        edge, cloud, _, _ = await self._compared()
         return edge, cloud
+
+    async def _compared(self) -> tuple[int, int, int, int]:
+        return await compare(LOT, self._stack.edge_ledger, self._stack.cloud_database)
 
     async def _follow(self) -> None:
         """Tell each record of the lot as it is committed."""
         async with open_reader(self._stack.edge_ledger) as reader:
             while True:
-                for row in await rows_after(reader, self.chronicle.rows):
+                for row in await rows_after(reader, LOT, self.chronicle.rows):
                     self.chronicle.rows = row.seq
                     await self._hear(row, parse_record(row.body, row.personal))
                 await asyncio.sleep(LOOK_EVERY_SECONDS)

@@ -222,7 +222,7 @@ async def test_the_board_counts_what_the_journal_says(cloud: Cloud) -> None:
     lot = (await board_of(cloud)).lots[0]
 
     assert (lot.facts.spaces, lot.facts.free, lot.facts.held, lot.facts.inside) == (3, 2, 1, 1)
-    assert [square.is_held for square in lot.facts.squares] == [False, True, False]
+    assert [square.word for square in lot.facts.squares] == ["free", "held", "free"]
     assert lot.rows_behind == 2
     assert [event.sentence for event in lot.facts.events[:2]] == [
         "AV-1234 crossed north-in → parked in S-02",

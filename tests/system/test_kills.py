@@ -52,7 +52,9 @@ async def test_killed_before_the_boom_has_risen_the_car_still_comes_in_once(stac
     await stack.restart("edge")
 
     await until_state(stack, session.id, "parked")
-    records = [parse_record(row.body, row.personal) async for row in every_row(stack.edge_ledger)]
+    records = [
+        parse_record(row.body, row.personal) async for row in every_row(stack.edge_ledger, LOT)
+    ]
     orders = [(record.token, record.order) for record in records if isinstance(record, VendOrdered)]
     assert orders == sorted(set(orders))
     assert sum(isinstance(record, Crossed) for record in records) == 1
@@ -67,7 +69,7 @@ async def test_the_journal_of_a_killed_edge_is_whole(stack: Stack) -> None:
         if number < 12:
             acknowledged.append((await book(stack, f"JRN{number:04}")).id)
 
-    rows = [row async for row in every_row(stack.edge_ledger)]
+    rows = [row async for row in every_row(stack.edge_ledger, LOT)]
 
     subjects = {row.subject for row in rows if row.type == "session_reserved"}
     assert subjects == set(acknowledged)

@@ -32,8 +32,9 @@ async def test_the_story_ends_with_every_stay_once_and_every_plate_read(tmp_path
 
     assert demo.returncode == 0
     report = json.loads(report_file.read_text())
-    assert report["stays"] == 4
-    assert report["offline_stays"] == 2
+    assert report["stays"] == 5
+    assert report["offline_stays"] == 3
+    assert report["sold_while_cut_off"] == 1
     assert (report["lost"], report["duplicated"], report["collisions"]) == (0, 0, 0)
     assert report["journal"]["edge"] == report["journal"]["cloud"]
     assert [read["read"] for read in report["plate_reads"]] == [

@@ -153,7 +153,7 @@ def test_a_row_that_is_not_understood_is_shown_and_wants_attention() -> None:
         "currency": None,
     }
 
-    facts = build_facts({}, [], [row], find_zone("Asia/Tokyo"))
+    facts = build_facts({}, [], [], [row], find_zone("Asia/Tokyo"))
 
     assert facts.events[0].wants_attention
     assert "space_painted" in facts.events[0].sentence

@@ -54,7 +54,7 @@ def some_parts(*lots: Lot, now: datetime = NOON) -> dict[str, str]:
 def test_no_text_that_comes_in_becomes_markup() -> None:
     facts = Facts(
         spaces=1,
-        squares=(Square(HOSTILE, is_held=True),),
+        squares=(Square(HOSTILE, word="held"),),
         events=(Event(NOON, HOSTILE, wants_attention=False),),
     )
 
@@ -66,7 +66,7 @@ def test_no_text_that_comes_in_becomes_markup() -> None:
 
 
 def test_no_script_and_no_style_stands_in_the_page_itself() -> None:
-    html = a_page(a_lot(facts=Facts(spaces=2, held=1, squares=(Square("S-01", is_held=True),))))
+    html = a_page(a_lot(facts=Facts(spaces=2, held=1, squares=(Square("S-01", word="held"),))))
 
     assert "style=" not in html
     assert "<style" not in html

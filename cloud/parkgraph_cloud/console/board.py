@@ -36,10 +36,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """One space, and whether a session holds it."""
+    """One space, and what is with it: free, held, or lent to the cloud."""
 
     space: str
-    is_held: bool
+    word: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,11 @@ class Facts:
 
     spaces: int = 0
     held: int = 0
+    lent: int = 0
     inside: int = 0
     dead_letters: int = 0
     squares: tuple[Square, ...] = ()
+    conflicts: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
 
     @property
@@ -130,13 +132,15 @@ def find_link(
 def build_facts(
     counts: Mapping[str, Any],
     squares: Sequence[Mapping[str, Any]],
+    conflicts: Sequence[Mapping[str, Any]],
     events: Sequence[Mapping[str, Any]],
     zone: tzinfo,
 ) -> Facts:
     """Return a lot's facts from the rows of the queries of the same names; times are in `zone`."""
     return Facts(
         **counts,
-        squares=tuple(Square(row["space"], bool(row["is_held"])) for row in squares),
+        squares=tuple(Square(row["space"], row["word"]) for row in squares),
+        conflicts=tuple(f"session {row['session']}: {row['what']}" for row in conflicts),
         events=tuple(_event(row, zone) for row in events),
     )
 
@@ -182,6 +186,6 @@ def _event(row: Mapping[str, Any], zone: tzinfo) -> Event:
 
 def _urgency(lot: Lot) -> tuple[int, datetime, bool, str, str]:
     rank = {LinkState.DOWN: 0, LinkState.UNKNOWN: 1, LinkState.UP: 2}[lot.link.state]
-    is_well = not lot.away and not lot.facts.dead_letters
+    is_well = not lot.away and not lot.facts.dead_letters and not lot.facts.conflicts
     since = lot.link.since or datetime.min.replace(tzinfo=UTC)
     return rank, since, is_well, lot.name.casefold(), lot.lot

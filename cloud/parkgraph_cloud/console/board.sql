@@ -1,10 +1,11 @@
 -- name: lots
 -- Every lot that described itself or said how it is, and how far its journal is here.
-SELECT known.lot, lots.name, lots.time_zone, cursors.epoch, cursors.seq,
+SELECT known.lot, lots.name, lots.time_zone, cursors.epoch, cursors.seq, down.seq AS down_seq,
        lot_states.body AS state, lot_states.received_at
   FROM (SELECT lot FROM lots UNION SELECT lot FROM lot_states) AS known
   LEFT JOIN lots ON lots.lot = known.lot
   LEFT JOIN cursors ON cursors.stream = known.lot AND cursors.name = 'head'
+  LEFT JOIN cursors AS down ON down.stream = known.lot || '/cloud' AND down.name = 'head'
   LEFT JOIN lot_states ON lot_states.lot = known.lot
  ORDER BY known.lot
  LIMIT :limit;
@@ -13,16 +14,26 @@ SELECT known.lot, lots.name, lots.time_zone, cursors.epoch, cursors.seq,
 -- A vehicle inside still holds its space, so only as many stays are read as there are spaces.
 SELECT (SELECT COUNT(*) FROM spaces WHERE lot = :lot AND is_listed = 1) AS spaces,
        (SELECT COUNT(holder) FROM spaces WHERE lot = :lot) AS held,
+       (SELECT COUNT(*) FROM sessions WHERE lot = :lot AND state = 'allotted') AS lent,
        (SELECT COUNT(*) FROM spaces
           JOIN sessions ON sessions.lot = spaces.lot AND sessions.session = spaces.holder
          WHERE spaces.lot = :lot AND sessions.state IN ('parked', 'leaving')) AS inside,
        (SELECT COUNT(*) FROM dead_letters WHERE stream IN (:lot, :lot || '/cloud')) AS dead_letters;
 
 -- name: squares
-SELECT space, holder IS NOT NULL AS is_held FROM spaces
- WHERE lot = :lot AND (is_listed = 1 OR holder IS NOT NULL)
- ORDER BY space
+SELECT spaces.space,
+       CASE WHEN spaces.holder IS NULL THEN 'free'
+            WHEN sessions.state = 'allotted' THEN 'lent'
+            ELSE 'held' END AS word
+  FROM spaces
+  LEFT JOIN sessions ON sessions.lot = spaces.lot AND sessions.session = spaces.holder
+ WHERE spaces.lot = :lot AND (spaces.is_listed = 1 OR spaces.holder IS NOT NULL)
+ ORDER BY spaces.space
  LIMIT :limit;
+
+-- name: conflicts
+-- What a person has to look at, the newest first.
+SELECT session, what FROM conflicts WHERE lot = :lot ORDER BY at DESC, session LIMIT :limit;
 
 -- name: events
 -- The newest rows of the journal, each with the stay that it is about.

@@ -12,6 +12,7 @@ SQL: Final = load_queries("parkgraph_cloud.console", "board.sql")
 
 MOST_LOTS: Final = 1000
 MOST_EVENTS: Final = 12
+MOST_CONFLICTS: Final = 5
 # More would be too small to tell apart; such a lot has the bar alone.
 MOST_SQUARES: Final = 60
 
@@ -33,7 +34,7 @@ class BoardReader:
         return build_board(rows, facts, now=now, is_connected=is_connected)
 
     async def _facts_of(self, row: Mapping[str, Any]) -> Facts:
-        head = (row["epoch"], row["seq"], row["time_zone"])
+        head = (row["epoch"], row["seq"], row["down_seq"], row["time_zone"])
         known = self._facts.get(row["lot"])
         if known and known[0] == head:
             return known[1]
@@ -52,9 +53,11 @@ class BoardReader:
         events = await self._reader.all(
             SQL["events"], key | {"epoch": row["epoch"], "limit": MOST_EVENTS}
         )
+        conflicts = await self._reader.all(SQL["conflicts"], key | {"limit": MOST_CONFLICTS})
         return build_facts(
             counts,
             [dict(square) for square in squares],
+            [dict(conflict) for conflict in conflicts],
             [dict(event) for event in events],
             find_zone(row["time_zone"]),
         )

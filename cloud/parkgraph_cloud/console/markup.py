@@ -171,11 +171,12 @@ def _figures(lot: Lot) -> str:
     squares = "".join(
         f'<i class="{word}" title="{escape(square.space)}: {word}"></i>'
         for square in facts.squares
-        for word in ["held" if square.is_held else "free"]
+        for word in [square.word]
     )
     return (
         f'<dl class="figures">{_figure("Free", facts.free, more="full" if is_full else "")}'
-        f"{_figure('Held', facts.held, more=f'of {facts.spaces:,}')}"
+        f"{_figure('Held', facts.held - facts.lent, more=f'of {facts.spaces:,}')}"
+        f"{_figure('Lent', facts.lent)}"
         f"{_figure('Inside', facts.inside)}{_figure('Sensed', lot.sensed)}</dl>"
         f'<svg class="bar" role="img" aria-label="{facts.held} of {facts.spaces} spaces held"'
         ' viewBox="0 0 100 1" preserveAspectRatio="none">'
@@ -190,6 +191,7 @@ def _stripe(kind: str, percent: int) -> str:
 
 def _notices(lot: Lot) -> str:
     notices = [f"<b>{escape(away.what)} away:</b> {escape(away.why)}" for away in lot.away]
+    notices += [f"<b>Please look:</b> {escape(what)}" for what in lot.facts.conflicts]
     if lot.facts.dead_letters:
         notices.append(f"<b>Dead letters: {lot.facts.dead_letters}.</b> Stored, but not applied.")
     return "".join(f"<li>{notice}</li>" for notice in notices)
