@@ -1,8 +1,10 @@
 """What it does a second, how fast, and in how much memory. All on this machine, on the loopback.
 
 Bookings: durable POST /api/v1/sessions at 1, 16 and 64 connections, the gateway beside a naive
-FastAPI application that commits each request, round by round. Memory: of the demo's programs, after
-20 s and one car. Reaction: from frame to decision to boom, as the demo reports it.
+FastAPI application that commits each request, round by round. Ledger: group commit beside one
+commit each and a bare insert, also with slow syncs; an exit while callers flood the ledger.
+Memory: of the demo's programs, after 20 s and one car. Reaction: from frame to decision to boom, as
+the demo reports it.
 """
 
 import argparse
@@ -15,14 +17,15 @@ from typing import Final
 from pydantic import BaseModel
 
 from parkgraph_demo.programs import ProgramError
-from tests.bench import bookings, demonstration
+from tests.bench import bookings, demonstration, ledger
 from tests.bench.bookings import LostError, Round, Summary
 from tests.bench.demonstration import Reaction
+from tests.bench.ledger import Ran
 from tests.bench.machine import IN_MEMORY, Resident, describe, file_system
 from tests.bench.progress import Progress
-from tests.bench.tables import show_bookings, show_memory, show_reaction
+from tests.bench.tables import show_bookings, show_ledger, show_memory, show_reaction
 
-SECTIONS: Final = ("bookings", "memory", "reaction")
+SECTIONS: Final = ("bookings", "ledger", "memory", "reaction")
 # Folders for what outlives a restart are on a disk; /tmp is in memory on many systems.
 ON_DISK: Final = Path("/var/tmp")
 
@@ -33,6 +36,7 @@ class Results(BaseModel):
     machine: str
     rounds: list[Round] = []
     bookings: list[Summary] = []
+    ledger: list[Ran] = []
     memory: list[Resident] = []
     reaction: Reaction | None = None
 
@@ -93,6 +97,8 @@ async def _measure(results: Results, folder: Path, arguments: argparse.Namespace
         )
         async for one in measured:
             results.rounds.append(one)
+    if "ledger" in wanted:
+        results.ledger = await ledger.measure(folder, progress, seconds=arguments.seconds)
     if "memory" in wanted:
         progress.step("memory of the demo's programs")
         place = folder / "memory"
@@ -110,6 +116,8 @@ def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
     if "bookings" in wanted:
         count = 2 * len(bookings.CONNECTIONS) * arguments.rounds
         plan += [bookings.round_seconds(arguments.seconds)] * count
+    if "ledger" in wanted:
+        plan += ledger.plan(arguments.seconds)
     if "memory" in wanted:
         plan.append(demonstration.LOOK_AFTER_SECONDS)
     if "reaction" in wanted and not arguments.report:
@@ -120,6 +128,8 @@ def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
 def _show(results: Results) -> None:
     if results.bookings:
         print("\n".join(["", *show_bookings(results.bookings)]))
+    if results.ledger:
+        print("\n".join(["", *show_ledger(results.ledger)]))
     if results.memory:
         print("\n".join(["", *show_memory(results.memory)]))
     if results.reaction:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tests.bench.bookings import NAIVE, Summary
 from tests.bench.demonstration import Reaction
+from tests.bench.ledger import Ran
 from tests.bench.machine import Resident
 
 
@@ -41,6 +42,27 @@ def _booking_row(one: Summary) -> tuple[str, ...]:
         "" if is_reference else f"{one.to_naive:.1f} x", f"{one.commits_each:.3f}",
         f"{one.per_cpu_second:.0f}",
     )  # fmt: skip
+
+
+def show_ledger(found: Sequence[Ran]) -> list[str]:
+    """Return group commit beside its references, and how long an exit waits, as tables."""
+    batched = [one for one in found if one.kind != "exits"]
+    grouped = {one.added_ms: one.per_second for one in batched if one.kind == "grouped"}
+    rows = [
+        (
+            one.kind, str(one.callers), str(one.added_ms), f"{one.per_second:.0f}",
+            f"{one.commits_each:.3f}", f"{grouped[one.added_ms] / one.per_second:.2f} x",
+        )
+        for one in batched
+        if one.added_ms in grouped
+    ]  # fmt: skip
+    columns = ("commands", "callers", "ms a sync more", "a second", "commits each", "grouped is")
+    exits = [
+        (str(one.callers), f"{one.exit_p50_ms:.1f}", f"{one.exit_p99_ms:.1f}")
+        for one in found
+        if one.exit_p99_ms is not None
+    ]
+    return [*table(columns, rows), "", *table(("an exit among callers", "p50 ms", "p99 ms"), exits)]
 
 
 def show_memory(found: Sequence[Resident]) -> list[str]:

@@ -140,6 +140,31 @@ async def test_a_flood_of_calls_delays_a_lane_by_one_batch_at_most(path: Path) -
     assert notes_in(path)[0] == "lane"
 
 
+async def test_an_urgent_job_waits_for_one_job_and_not_for_the_batch_it_came_into(
+    path: Path,
+) -> None:
+    async with a_writer(path) as writer, asyncio.TaskGroup() as group:
+        has_begun, may_end = threading.Event(), threading.Event()
+
+        def slow(connection: sqlite3.Connection) -> str:
+            has_begun.set()
+            may_end.wait()
+            return write("call 1")(connection)
+
+        async with held_up(writer) as let_go:
+            group.create_task(writer.submit(slow))
+            for note in ("call 2", "call 3"):
+                group.create_task(writer.submit(write(note)))
+            await asyncio.sleep(0)
+            let_go()
+        await asyncio.to_thread(has_begun.wait)
+        group.create_task(writer.submit(write("lane"), urgent=True))
+        await asyncio.sleep(0)
+        may_end.set()
+
+    assert notes_in(path) == ["call 1", "lane", "call 2", "call 3"]
+
+
 @pytest.mark.parametrize(
     "error", [RefusedError("no"), UnavailableError("away"), ValueError("a bug")], ids=repr
 )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from parkgraph.runtime.errors import UnavailableError
+from parkgraph.runtime.errors import CorruptError, UnavailableError
 from parkgraph.runtime.sqlite import translated
 
 BATCH: Final = 64
@@ -37,8 +37,8 @@ class Writer:
 
     Each job runs in a savepoint, so a job that raises leaves nothing behind and harms no other.
     Nobody is answered before the commit, and before what is to happen after each commit. A full
-    disk fails the whole batch and the writer goes on; any other error of the disk or the file ends
-    it: `run` raises.
+    disk fails the whole batch and the writer goes on; any other error of the disk or the file, and a
+    job that finds what cannot be (`CorruptError`), ends it: `run` raises.
     """
 
     def __init__(
@@ -107,20 +107,22 @@ class Writer:
         """Hand the next batch to the thread, unless it has one."""
         if self._in_hand or self._ended.done():
             return
-        batch: list[_Waiting] = []
-        for queue in (self._urgent, self._waiting):
-            while queue and len(batch) < BATCH:
-                batch.append(queue.popleft())
+        is_urgent = bool(self._urgent)
+        queue = self._urgent if is_urgent else self._waiting
+        batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
         self._in_hand = batch
         if batch:
-            work = self._loop.run_in_executor(self._thread, self._commit, batch)
+            work = self._loop.run_in_executor(self._thread, self._commit, batch, is_urgent)
             work.add_done_callback(self._hand_back)
         elif self._is_closing:
             closed = self._loop.run_in_executor(self._thread, self._connection.close)
             closed.add_done_callback(lambda _: self._end(None))
 
-    def _hand_back(self, work: asyncio.Future[None]) -> None:
+    def _hand_back(self, work: asyncio.Future[int]) -> None:
         batch, self._in_hand = self._in_hand, []
+        if work.exception() is None and (left := batch[work.result() :]):
+            self._waiting.extendleft(reversed(left))
+            batch = batch[: work.result()]
         if (error := work.exception()) is not None:
             self._end(error)
             batch += [*self._urgent, *self._waiting]
@@ -139,13 +141,20 @@ class Writer:
             self._ended.set_exception(error)
             self._ended.exception()  # whoever closes does not ask for it
 
-    def _commit(self, batch: list[_Waiting]) -> None:
-        """Run and commit `batch`, on the thread."""
+    def _commit(self, batch: list[_Waiting], is_urgent: bool) -> int:  # noqa: FBT001
+        """Run and commit `batch`, on the thread; less of it when something urgent comes meanwhile.
+
+        Returns how many of it ran.
+        """
+        ran = 0
         try:
             with translated(self._path):
                 self._connection.execute("BEGIN IMMEDIATE")
                 for waiting in batch:
                     self._run_one(waiting)
+                    ran += 1
+                    if self._urgent and not is_urgent:
+                        break
                 self._connection.execute("COMMIT")
                 self.commits += 1
         except UnavailableError as error:
@@ -154,16 +163,18 @@ class Writer:
                 self._connection.execute("ROLLBACK")
             for waiting in batch:
                 waiting.error = error
-            return
+            return len(batch)
         if self._after_commit:
             self._after_commit(self._connection)
+        return ran
 
     def _run_one(self, waiting: _Waiting) -> None:
         self._connection.execute("SAVEPOINT job")
         try:
             waiting.result = waiting.job(self._connection)
         except Exception as error:  # it is the caller's, who gets it after the commit
-            if isinstance(error, sqlite3.Error) and not isinstance(error, _BUGS):
+            is_of_sqlite = isinstance(error, sqlite3.Error) and not isinstance(error, _BUGS)
+            if is_of_sqlite or isinstance(error, CorruptError):
                 raise
             self._connection.execute("ROLLBACK TO job")
             waiting.error = error

@@ -55,6 +55,7 @@ CREATE TABLE spaces (
     is_listed  INTEGER NOT NULL,  -- 0: no longer in the lot's description; never given away again
     PRIMARY KEY (lot, space)
 );
+CREATE INDEX spaces_by_holder ON spaces (lot, holder) WHERE holder IS NOT NULL;
 
 CREATE TABLE sessions (
     lot        TEXT    NOT NULL,
