@@ -65,7 +65,8 @@ class FakeClock:
 class HurriedLoop(asyncio.SelectorEventLoop):
     """An event loop that does not sit out pauses: where nothing happens, its time jumps ahead.
 
-    It waits a moment of real time first, for the threads that write and read.
+    It waits a moment of real time first, for the threads that read, and for as long as it takes for
+    the one that writes.
     """
 
     def __init__(self) -> None:
@@ -76,13 +77,23 @@ class HurriedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return super().time() + self._hurried.skipped_seconds
 
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        work = super().run_in_executor(executor, func, *args)
+        self._hurried.at_work += 1
+        work.add_done_callback(self._hurried.has_ended)
+        return work
+
 
 class _HurriedSelector(selectors.DefaultSelector):
     skipped_seconds = 0.0
+    at_work = 0
+
+    def has_ended(self, _: object) -> None:
+        self.at_work -= 1
 
     def select(self, timeout: float | None = None) -> Any:
         moment = 0.002
-        if timeout is None or timeout <= moment:
+        if timeout is None or timeout <= moment or self.at_work:
             return super().select(timeout)
         found = super().select(moment)
         if not found:
@@ -195,11 +206,16 @@ def a_database(path: Path, *packages: str) -> sqlite3.Connection:
 
 @contextlib.asynccontextmanager
 async def open_ledger(
-    tmp_path: Path, lot: str = LOT, clock: Clock | None = None, *, seed: int = 0
+    tmp_path: Path,
+    lot: str = LOT,
+    clock: Clock | None = None,
+    *,
+    seed: int = 0,
+    on_full: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[OpenLedger]:
     """Open the ledger of `lot` in `tmp_path`, as the gateway does; open it again to restart."""
     path = tmp_path / "ledger.db"
-    writer = Writer(a_database(path), path)
+    writer = Writer(a_database(path), path, on_full=on_full)
     try:
         async with open_reader(path) as reader:
             ledger = JournalLedger(
@@ -224,9 +240,16 @@ def journal_of(path: Path, lot: str = LOT) -> list[Row]:
 
 
 def facts_of(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return an ordered dump of all fact tables in the database at `path`."""
+    """Return an ordered dump of all fact tables in the database at `path`, without digests."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        return {
-            table: sorted(connection.execute(f"SELECT * FROM {table}"), key=repr)
-            for table in FACT_TABLES
-        }
+        facts: dict[str, list[tuple[Any, ...]]] = {}
+        for table in FACT_TABLES:
+            columns = ", ".join(columns_of(connection, table))
+            facts[table] = sorted(connection.execute(f"SELECT {columns} FROM {table}"), key=repr)
+        return facts
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> list[str]:
+    """Return the columns of `table` without its digest, which only a lot has."""
+    names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    return [name for name in names if name != "digest"]

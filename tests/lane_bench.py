@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from parkgraph.journal.ledger import Command, Ledger, Outcome
 from parkgraph.model.records import Direction
@@ -19,18 +19,24 @@ from tests.fakes import FakeBarrier, FakeClock, OpenLedger, open_ledger, randomn
 
 @dataclass
 class Switch:
-    """A ledger that can be taken away."""
+    """A ledger that can be taken away, or hang: before it commits or after."""
 
     ledger: Ledger
     clock: FakeClock
     is_away: bool = False
     takes_seconds: float = 0.0
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    hangs: Literal["", "before", "after"] = ""
 
     async def submit(self, command: Command[Outcome], *, urgent: bool = False) -> Outcome:
         assert urgent
         if self.is_away:
             raise UnavailableError("the disk is full")
+        if self.hangs == "before":
+            await self.goes_on.wait()
         outcome = await self.ledger.submit(command, urgent=urgent)
+        if self.hangs == "after":
+            await self.goes_on.wait()
         self.clock.advance(self.takes_seconds)
         return outcome
 
@@ -76,12 +82,15 @@ async def a_bench(
     *,
     clock: FakeClock | None = None,
     barrier: FakeBarrier | None = None,
+    hangs: Literal["", "before", "after"] = "",
 ) -> AsyncIterator[Bench]:
     """Work a lane, with a lot that was described and nobody there."""
     clock = clock or FakeClock()
     async with open_ledger(tmp_path, clock=clock) as ledger:
         await ledger.submit(OpenLot(LOT, a_lot()))
-        bench = Bench(clock, barrier or FakeBarrier(clock), ledger, Switch(ledger, clock))
+        bench = Bench(
+            clock, barrier or FakeBarrier(clock), ledger, Switch(ledger, clock, hangs=hangs)
+        )
         name = "north-in" if direction is Direction.ENTRY else "south-out"
         lane = LaneLoop(
             LaneConfiguration(LOT, name, direction, open_seconds=5.0),

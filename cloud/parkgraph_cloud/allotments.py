@@ -1,7 +1,7 @@
 """Keeps every lot's allotments fresh; drops them where the cloud's clock cannot be trusted."""
 
 import asyncio
-import sqlite3
+import functools
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,49 +9,61 @@ from typing import Final
 import structlog
 
 from parkgraph.journal.chain import stream_of_cloud
+from parkgraph.journal.epochs import keep_short
 from parkgraph.journal.ledger import JournalLedger
-from parkgraph.model.loans import LEAST_MARGIN
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.sqlite import Reader
 from parkgraph.runtime.writer import Writer
-from parkgraph_cloud.sales import SQL, Tend
+from parkgraph_cloud.sales import LEAST_SLIP, SQL, Tend
 
 log = structlog.get_logger(__name__)
 
 TEND_EVERY_SECONDS: Final = 10.0
-# Less than the margin of a loan, which covers it.
-LEAST_SLIP: Final = LEAST_MARGIN / 3
 
 
 class ClockWatch:
-    """Notices that the wall clock ran backwards: since the last look, or since before the start."""
+    """Notices that the wall clock ran backwards: since the last look, or since before the start.
+
+    It says so until `trust` is called, also after a restart.
+    """
 
     def __init__(self, writer: Writer, clock: Clock) -> None:
         """Keep the newest time told in the database of `writer`."""
         self._writer = writer
         self._clock = clock
         self._before: tuple[datetime, float] | None = None
+        self._is_wrong = False
 
     async def ran_backwards(self) -> bool:
-        """Say whether it did since it was asked last."""
+        """Say whether it did since it was trusted last."""
         now, boot = self._clock.now(), self._clock.boot_seconds()
         expected = now
         if self._before:
             wall, then = self._before
             expected = wall + timedelta(seconds=boot - then)
-        self._before = now, boot
-
-        def keep(connection: sqlite3.Connection) -> datetime:
-            row = connection.execute(SQL["newest_time"]).fetchone()
-            connection.execute(SQL["put_newest_time"], {"newest": now.isoformat()})
-            return datetime.fromisoformat(row["newest"]) if row else now
-
-        newest = await self._writer.submit(keep)
+        row = await self._writer.submit(lambda c: c.execute(SQL["newest_time"]).fetchone())
+        newest = datetime.fromisoformat(row["newest"]) if row else now
         slip = max(expected, newest) - now
         if slip > LEAST_SLIP:
             log.error("clock_ran_backwards", seconds=slip.total_seconds())
-        return slip > LEAST_SLIP
+            self._is_wrong = True
+        self._before = now, boot
+        if not self._is_wrong:
+            await self._keep(now)
+        return self._is_wrong
+
+    async def trust(self) -> None:
+        """Take what the clock tells now for the time: nothing that was asked for before is left."""
+        if self._is_wrong:
+            await self._keep(self._clock.now())
+            self._is_wrong = False
+
+    async def _keep(self, now: datetime) -> None:
+        newest = {"newest": now.isoformat()}
+        await self._writer.submit(
+            lambda connection: connection.execute(SQL["put_newest_time"], newest)
+        )
 
 
 class Allotments:
@@ -87,4 +99,10 @@ class Allotments:
         is_wrong = await self._watch.ran_backwards()
         for row in await self._reader.all(SQL["linked_lots"], {}):
             tend = Tend(row["lot"], is_clock_wrong=is_wrong, is_linked=bool(row["is_linked"]))
-            await self.ledger(row["lot"]).submit(tend)
+            ledger = self.ledger(row["lot"])
+            await ledger.submit(tend)
+            stream = stream_of_cloud(row["lot"])
+            await self._writer.submit(
+                functools.partial(keep_short, stream=stream, moment=ledger.moment())
+            )
+        await self._watch.trust()

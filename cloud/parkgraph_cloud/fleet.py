@@ -7,10 +7,11 @@ from parkgraph.front.operations import Principal
 from parkgraph.journal.facts import find_session, find_sessions_of_fleet
 from parkgraph.journal.ledger import Ledger
 from parkgraph.model.api import SessionRequest
+from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.plates import parse_plate
 from parkgraph.model.sessions import Session
 from parkgraph.runtime.sqlite import Reader
-from parkgraph_cloud.sales import Sell
+from parkgraph_cloud.sales import Cancel, Sell
 
 
 class FleetView:
@@ -46,3 +47,13 @@ class FleetView:
                 request=idempotency,
             )
         )
+
+    async def end(
+        self, principal: Principal, session: str, *, idempotency: str | None = None
+    ) -> Session:
+        """See `SellingPort.end`. Once the vehicle has come, the lot decides."""
+        stay = await find_session(self._reader, session)
+        if stay is None:
+            raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such session", field="session")
+        cancel = Cancel(stay.lot, principal.key_id, session)
+        return await self._ledger_of(stay.lot).submit(cancel)

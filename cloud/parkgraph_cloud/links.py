@@ -10,7 +10,8 @@ import structlog
 from pydantic import ValidationError
 
 from parkgraph.journal.chain import lot_of, stream_of_cloud
-from parkgraph.journal.copies import give_back, receive
+from parkgraph.journal.copies import give_back, receive, retry_dead_letters, take_as_fact
+from parkgraph.journal.epochs import begin_recovery
 from parkgraph.journal.ledger import Moment, read_head
 from parkgraph.journal.messages import (
     EVERY_STATE,
@@ -52,12 +53,16 @@ class LotLinks:
         self._clock = clock
         self._moment = moment
         self._senders: dict[str, Sender] = {}
+        self._has_retried = False
         self.is_connected = False
 
     async def keep_up(self, connect: Connect) -> None:
         """Replicate until cancelled, over one connection after the other."""
 
         async def attempt() -> None:
+            if not self._has_retried:
+                await self._writer.submit(_retry_dead_letters)
+                self._has_retried = True
             try:
                 async with connect() as channel:
                     await self.run(channel)
@@ -107,10 +112,7 @@ class LotLinks:
         is_down = stream == stream_of_cloud(lot_of(stream))
         match kind:
             case "state":
-                state = LotState.model_validate_json(message.payload)
-                behind = await self._store_state(stream, state, is_retained=message.is_retained)
-                if behind:
-                    await _publish(channel, stream, behind)
+                await self._take_state(channel, stream, message)
             case "rows" if not is_down:
                 batch = Batch.model_validate_json(message.payload)
                 await _publish(channel, stream, await self._store_batch(stream, batch))
@@ -137,10 +139,30 @@ class LotLinks:
         if batch.stream != stream:
             fault = f"rows of {batch.stream} on the topic of {stream}"
             return Acknowledgement(head=None, fault=fault)
-        answer = await self._writer.submit(lambda connection: receive(connection, batch))
+        answer = await self._writer.submit(lambda connection: _take(connection, batch))
         if answer.fault:
             log.warning("batch_not_taken", stream=stream, reason=answer.fault)
         return answer
+
+    async def _take_state(self, channel: Channel, lot: str, message: Message) -> None:
+        state = LotState.model_validate_json(message.payload)
+        behind = await self._store_state(lot, state, is_retained=message.is_retained)
+        if behind:
+            await _publish(channel, lot, behind)
+        is_told = state.link == "up" and "directives" in state.model_fields_set
+        if is_told and not message.is_retained:
+            await self._compare_directives(channel, lot, state)
+
+    async def _compare_directives(self, channel: Channel, lot: str, state: LotState) -> None:
+        """Send again, or ask for, what the lot's copy of the directives has less or more of."""
+        stream = stream_of_cloud(lot)
+
+        def differs(connection: sqlite3.Connection) -> bool:
+            done = read_head(connection, stream, "acknowledged")
+            return done == read_head(connection, stream, "head") and done != state.directives
+
+        if await self._writer.submit(differs):
+            await self._sender(stream).take(channel, Acknowledgement(head=state.directives))
 
     async def _store_state(
         self, lot: str, state: LotState, *, is_retained: bool
@@ -164,6 +186,24 @@ class LotLinks:
             return Acknowledgement(head=head) if differs and not is_retained else None
 
         return await self._writer.submit(store)
+
+
+def _take(connection: sqlite3.Connection, batch: Batch) -> Acknowledgement:
+    """Store and take rows of a lot. Of one that is new here the cloud may have decided before.
+
+    Its database may be lost, so the lot is asked for its copy first.
+    """
+    stream, down = batch.stream, stream_of_cloud(batch.stream)
+    is_new = read_head(connection, stream, "head") is None
+    answer = receive(connection, batch)
+    if is_new and answer.head and read_head(connection, down, "head") is None:
+        begin_recovery(connection, down)
+    return answer
+
+
+def _retry_dead_letters(connection: sqlite3.Connection) -> None:
+    for row in connection.execute(_SQL["streams_with_dead_letters"]).fetchall():
+        retry_dead_letters(connection, row["stream"], take_as_fact)
 
 
 async def _publish(channel: Channel, stream: str, answer: Acknowledgement) -> None:

@@ -12,7 +12,7 @@ from parkgraph.journal.facts import same_request, session_of
 from parkgraph.journal.ledger import Decision, Moment
 from parkgraph.model.api import DEFAULT_STAY
 from parkgraph.model.errors import CallRefusedError, ErrorCode
-from parkgraph.model.loans import CLASSES_FOR, HOLD, may_sell
+from parkgraph.model.loans import CLASSES_FOR, HOLD, LEAST_MARGIN, may_sell
 from parkgraph.model.plates import Plate
 from parkgraph.model.prices import price_minor
 from parkgraph.model.records import (
@@ -27,7 +27,11 @@ from parkgraph.model.sessions import Session, SessionState
 from parkgraph.runtime.queries import load_queries
 
 SQL: Final = load_queries("parkgraph_cloud", "sales.sql")
-MOST_RETURNED_AT_ONCE: Final = 256
+# Less than the margin of a loan, which covers it.
+LEAST_SLIP: Final = LEAST_MARGIN / 3
+ASK_AGAIN: Final = timedelta(seconds=30)
+# A lot that had nothing left to lend may have something by then.
+ASK_THE_EMPTY: Final = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Sell:
         """
         if made := _one(connection, "session_by_request", lot=self.lot, request=self.request):
             return Decision(same_request(made, self.plate, self.vin))
-        self._check(connection)
+        self._check(connection, moment.at)
         allotment = self._choose(connection, moment.at)
         if allotment is None:
             raise _nothing_lent(connection, self.lot)
@@ -82,12 +86,17 @@ class Sell:
         )
         return Decision(self._sold(allotment, record, moment.at), [record])
 
-    def _check(self, connection: sqlite3.Connection) -> None:
+    def _check(self, connection: sqlite3.Connection, now: datetime) -> None:
         if not connection.execute(SQL["lot"], {"lot": self.lot}).fetchone():
             raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such lot", field="lot_id")
         if is_recovering(connection, stream_of_cloud(self.lot)):
             raise CallRefusedError(
                 ErrorCode.LOT_OFFLINE, "the cloud was restored and waits for the lot; ask the lot"
+            )
+        newest = connection.execute(SQL["newest_time"]).fetchone()
+        if newest and datetime.fromisoformat(newest["newest"]) - now > LEAST_SLIP:
+            raise CallRefusedError(
+                ErrorCode.LOT_OFFLINE, "the cloud's clock ran backwards; ask the lot"
             )
         letters = self.plate.letters if self.plate else None
         known = _one(
@@ -99,6 +108,7 @@ class Sell:
             )
 
     def _choose(self, connection: sqlite3.Connection, now: datetime) -> Session | None:
+        restored_at = _restored_at(connection, self.lot)
         for space_class in CLASSES_FOR[self.autonomous]:
             parameters = {"lot": self.lot, "space_class": space_class}
             for row in connection.execute(SQL["allotments_of_class"], parameters):
@@ -106,7 +116,8 @@ class Sell:
                 assert allotment.lent_asked_at is not None
                 assert allotment.lent_seconds is not None
                 loan = timedelta(seconds=allotment.lent_seconds)
-                if may_sell(now, asked_at=allotment.lent_asked_at, loan=loan):
+                is_trusted = _is_trusted(allotment, restored_at)
+                if is_trusted and may_sell(now, asked_at=allotment.lent_asked_at, loan=loan):
                     return allotment
         return None
 
@@ -144,8 +155,13 @@ class Cancel:
         """Return the stay, cancelled; the lot may have let the vehicle in, and is right then.
 
         Raises:
-            CallRefusedError: the cloud did not sell it, or its vehicle has come.
+            CallRefusedError: the cloud did not sell it, its vehicle has come, or the cloud was
+                restored and waits for the lot.
         """
+        if is_recovering(connection, stream_of_cloud(self.lot)):
+            raise CallRefusedError(
+                ErrorCode.LOT_OFFLINE, "the cloud was restored and waits for the lot; ask the lot"
+            )
         stay = _one(connection, "session", lot=self.lot, session=self.session)
         if stay is None or stay.state is not SessionState.RESERVED or stay.lent_asked_at is None:
             raise CallRefusedError(
@@ -159,7 +175,9 @@ class Cancel:
 class Tend:
     """Ask a lot for spaces when half are sold or a quarter of the time is over; return stale ones.
 
-    `is_clock_wrong` says that this clock ran backwards: then nothing unsold can be trusted.
+    `is_clock_wrong` says that this clock ran backwards: then nothing unsold can be trusted. What
+    was lent before a restore of the cloud may have been sold: it is neither sold, renewed nor
+    returned.
     """
 
     lot: str
@@ -172,37 +190,54 @@ class Tend:
         if is_recovering(connection, stream_of_cloud(self.lot)):
             return Decision(0)
         rows = connection.execute(SQL["allotments"], {"lot": self.lot}).fetchall()
-        unsold = [session_of(row) for row in rows]
-        stale = [s for s in unsold if self.is_clock_wrong or _is_of_the_future(s, moment.at)]
-        records: list[AnyRecord] = [
-            AllotmentReturned(session=s.session) for s in stale[:MOST_RETURNED_AT_ONCE]
-        ]
-        fresh = [s for s in unsold if s not in stale]
-        asked = connection.execute(SQL["asked"], {"stream": stream_of_cloud(self.lot)}).fetchone()
-        if self.is_linked and wants_more(fresh, _time(asked), moment.at):
-            records.append(AllotmentsAsked(asked_at=moment.at))
+        restored_at = _restored_at(connection, self.lot)
+        unsold = [s for s in map(session_of, rows) if _is_trusted(s, restored_at)]
+        fresh: list[Session] = []
+        records: list[AnyRecord] = []
+        for session in unsold:
+            if self.is_clock_wrong or _is_of_the_future(session, moment.at):
+                records.append(AllotmentReturned(session=session.session))
+            else:
+                fresh.append(session)
+        stream = {"stream": stream_of_cloud(self.lot)}
+        asked = connection.execute(SQL["asked"], stream).fetchone()
+        sold = connection.execute(SQL["sold_since"], stream | {"seq": asked["seq"] if asked else 0})
+        asked_at = datetime.fromisoformat(asked["at"]) if asked else None
+        if self.is_linked and wants_more(fresh, sold.fetchone()["sold"], asked_at, moment.at):
+            ids = tuple(session.session for session in fresh)
+            records.append(AllotmentsAsked(asked_at=moment.at, unsold=ids))
         return Decision(len(records), records)
 
 
-ASK_AGAIN: Final = timedelta(seconds=30)
+def wants_more(
+    unsold: Sequence[Session], sold: int, asked_at: datetime | None, now: datetime
+) -> bool:
+    """Say whether to ask a lot for allotments, which it was last asked for at `asked_at`.
 
-
-def wants_more(unsold: Sequence[Session], asked_at: datetime | None, now: datetime) -> bool:
-    """Say whether to ask a lot for allotments, which it was last asked for at `asked_at`."""
+    It then filled up what it lends, so half is sold when `sold` since are as many as `unsold`.
+    """
     if asked_at is None or asked_at > now:
         return True
     loans = [timedelta(seconds=s.lent_seconds) for s in unsold if s.lent_seconds]
-    if loans and now - asked_at > min(loans) / 4:
-        return True
-    return now - asked_at > ASK_AGAIN and (not unsold or now - asked_at > timedelta(minutes=15))
+    long = min([*(loan / 4 for loan in loans), *([] if unsold else [ASK_THE_EMPTY])])
+    is_half_sold = sold > 0 and sold >= len(unsold)
+    return now - asked_at > (min(ASK_AGAIN, long) if is_half_sold else long)
+
+
+def _restored_at(connection: sqlite3.Connection, lot: str) -> datetime | None:
+    """Return when the cloud last had its decisions for `lot` back from there, having lost some."""
+    found = connection.execute(SQL["restored"], {"stream": stream_of_cloud(lot)}).fetchone()
+    return datetime.fromisoformat(found["at"]) if found else None
+
+
+def _is_trusted(allotment: Session, restored_at: datetime | None) -> bool:
+    """Say whether the cloud would know if it had sold the allotment."""
+    asked_at = allotment.lent_asked_at
+    return restored_at is None or (asked_at is not None and asked_at >= restored_at)
 
 
 def _is_of_the_future(session: Session, now: datetime) -> bool:
     return session.lent_asked_at is not None and session.lent_asked_at > now
-
-
-def _time(row: sqlite3.Row | None) -> datetime | None:
-    return datetime.fromisoformat(row["at"]) if row else None
 
 
 def _one(connection: sqlite3.Connection, query: str, **parameters: str | None) -> Session | None:

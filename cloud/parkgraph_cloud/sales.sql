@@ -30,10 +30,24 @@ SELECT sessions.*
 
 -- name: asked
 -- When the lot was last asked for allotments.
-SELECT at FROM journal
+SELECT at, seq FROM journal
  WHERE stream = :stream AND type = 'allotments_asked'
    AND epoch = (SELECT epoch FROM cursors WHERE stream = :stream AND name = 'head')
  ORDER BY seq DESC
+ LIMIT 1;
+
+-- name: sold_since
+-- How many the cloud sold after a row of the epoch that its journal is in.
+SELECT COUNT(*) AS sold FROM journal
+ WHERE stream = :stream AND type = 'allotment_sold' AND seq > :seq
+   AND epoch = (SELECT epoch FROM cursors WHERE stream = :stream AND name = 'head');
+
+-- name: restored
+-- When the newest epoch began that follows on a loss.
+SELECT at FROM journal
+ WHERE stream = :stream AND type = 'epoch_began'
+   AND json_extract(body, '$.why') <> 'compaction'
+ ORDER BY at DESC
  LIMIT 1;
 
 -- name: is_linked

@@ -1,4 +1,4 @@
-"""`parkgraph-edge`: run the gateway, read plates, check a configuration."""
+"""`parkgraph-edge`: run the gateway, read plates, check a configuration, read the journal."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from parkgraph.runtime import program
-from parkgraph_edge import configuration_commands, daemon, reading
+from parkgraph_edge import configuration_commands, daemon, journal_commands, reading
 from parkgraph_edge.settings import load_settings
 
 
@@ -22,6 +22,7 @@ def main() -> int:
     run.set_defaults(run=_run)
     reading.add_parser(commands)
     configuration_commands.add_parser(commands)
+    journal_commands.add_parser(commands)
     arguments = parser.parse_args()
     status: int = arguments.run(arguments)
     return status

@@ -5,7 +5,7 @@ import contextlib
 import functools
 import os
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +14,15 @@ import structlog
 
 from parkgraph.front.app import ApiKey, FrontDoor
 from parkgraph.front.operations import AT_THE_LOT
-from parkgraph.journal.ledger import MIGRATIONS, JournalLedger, Ledger
+from parkgraph.journal.ledger import JournalLedger, Ledger
 from parkgraph.journal.messages import LotState
+from parkgraph.journal.tail import Tail
 from parkgraph.model.records import Direction, LaneDescription, LotDescribed, SpaceDescription
-from parkgraph.runtime import loops, mqtt, service
+from parkgraph.runtime import logs, loops, mqtt, service
 from parkgraph.runtime.clock import Clock, SystemClock
-from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
-from parkgraph.runtime.sqlite import connect, lock, migrate, open_reader, translated
+from parkgraph.runtime.disk import MEBIBYTE, DiskBudget, Level
+from parkgraph.runtime.errors import CorruptError, UnavailableError
+from parkgraph.runtime.sqlite import open_reader, translated
 from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
 from parkgraph_edge.devices.modbus_barrier import ModbusBarrier
@@ -29,6 +31,7 @@ from parkgraph_edge.gateway import Books, Gateway, LedgerIsBackError, Surroundin
 from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
 from parkgraph_edge.lanes.occupancy import Occupancy
 from parkgraph_edge.settings import EdgeSettings
+from parkgraph_edge.store import folder
 from parkgraph_edge.store.keys import gate_code_key
 from parkgraph_edge.store.terms import LotTerms, Tariff
 from parkgraph_edge.sync.link import Connect
@@ -36,10 +39,11 @@ from parkgraph_edge.vision.supervisor import Vision
 
 log = structlog.get_logger(__name__)
 
-LEDGER_FILE: Final = "ledger.db"
 LEDGER_RETRY_SECONDS: Final = 30.0
-# A lane that has not looked, or a command that has waited, for so long is not alive.
+# A lane that has not looked for so long is not alive.
 ALIVE_WITHIN_SECONDS: Final = 5.0
+# A disk may hang for a while: exits go on, and a new start would hang before it has any.
+ANSWERED_WITHIN_SECONDS: Final = 60.0
 WATCHDOG_SECONDS: Final = 1.0
 # Whatever keeps the ledger shut, the exits have to open.
 _NO_LEDGER: Final = (UnavailableError, CorruptError, sqlite3.Error)
@@ -53,10 +57,12 @@ async def run(settings: EdgeSettings) -> None:
     """
     clock = SystemClock()
     listener = listen(settings.api.listen.host, settings.api.listen.port)
-    async with _books(settings, clock) as (books, reason):
+    budget = _budget(settings)
+    async with _books(settings, clock, budget) as (books, reason):
         sensors = _occupancy(settings)
         vision = Vision({n: lane.camera for n, lane in settings.lanes.items() if lane.camera})
-        around = Surroundings(clock, _connect(settings), sensors.occupied)
+        around = Surroundings(clock, _connect(settings), sensors.occupied, budget)
+        trouble = functools.partial(_trouble_of_state, budget, books.tail if books else None)
         gateway = Gateway(
             _terms(settings, has_ledger=books is not None), books, around, reason=reason
         )
@@ -70,11 +76,12 @@ async def run(settings: EdgeSettings) -> None:
             "front door": serve(door.app(gateway.front, AT_THE_LOT), listener),
             "vision": vision.run(),
             "space sensors": sensors.run(),
+            "disk": budget.run(),
             "watchdog": _watch(lanes, books.writer if books else None, clock),
-            **gateway.loops(_state(settings, lanes, vision, sensors, clock), lanes),
+            **gateway.loops(_state(settings, lanes, vision, sensors, trouble, clock), lanes),
         }
         if books is None:
-            work["ledger"] = _wait_for_ledger(settings, lanes, clock)
+            work["ledger"] = _wait_for_ledger(settings, lanes, clock, budget)
         log.info("gateway_started", lot=settings.lot.id, listen=str(settings.api.listen))
         service.notify("READY=1")
         await loops.run(work)
@@ -83,11 +90,13 @@ async def run(settings: EdgeSettings) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _books(settings: EdgeSettings, clock: Clock) -> AsyncIterator[tuple[Books | None, str]]:
+async def _books(
+    settings: EdgeSettings, clock: Clock, budget: DiskBudget
+) -> AsyncIterator[tuple[Books | None, str]]:
     """Open the ledger; where it cannot be opened, give the reason, so that exits go on."""
     async with contextlib.AsyncExitStack() as stack:
         try:
-            books = await stack.enter_async_context(_open(settings, clock))
+            books = await stack.enter_async_context(_open(settings, clock, budget))
             gate_code_key(settings.state.directory, os.urandom)  # its faults show here
         except _NO_LEDGER as error:
             await stack.aclose()
@@ -98,46 +107,61 @@ async def _books(settings: EdgeSettings, clock: Clock) -> AsyncIterator[tuple[Bo
 
 
 @contextlib.asynccontextmanager
-async def _open(settings: EdgeSettings, clock: Clock) -> AsyncIterator[Books]:
+async def _open(settings: EdgeSettings, clock: Clock, budget: DiskBudget) -> AsyncIterator[Books]:
     lot = settings.lot.id
-    async with _writer(settings) as (writer, path), open_reader(path) as reader:
+    async with (
+        _writer(settings, clock, budget) as (writer, path, tail),
+        open_reader(path) as reader,
+    ):
         ledger = JournalLedger(writer, lot, clock=clock, random=os.urandom)
-        yield await open_books(writer, reader, ledger, lot, _description(settings))
+        yield await open_books(writer, reader, ledger, lot, _description(settings), tail=tail)
 
 
 @contextlib.asynccontextmanager
-async def _writer(settings: EdgeSettings) -> AsyncIterator[tuple[Writer, Path]]:
-    """Keep others out of the folder, and write to the ledger in it."""
-    directory = settings.state.directory
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnavailableError(f"{directory}: {error.strerror}; check folder and owner") from error
-    held = lock(directory / "lock")
-    try:
-        path = directory / LEDGER_FILE
-        connection = connect(path)
+async def _writer(
+    settings: EdgeSettings, clock: Clock, budget: DiskBudget
+) -> AsyncIterator[tuple[Writer, Path, Tail]]:
+    """Keep others out of the folder, and write to the ledger in it and to its tail."""
+    path = settings.state.directory / folder.LEDGER_FILE
+    with folder.own(settings.state.directory):
+        budget.look()
+        connection = folder.open_database(path)
         try:
+            file, tail = folder.open_tail(settings, clock)
             with translated(path):
-                migrate(connection, [MIGRATIONS, "parkgraph_edge.store.migrations"])
-        except RefusedError as error:  # an older program was put back: its exits have to open
-            raise UnavailableError(f"{path}: {error}") from error
-        writer = Writer(connection, path)
+                tail.reconcile(connection)
+        except BaseException:
+            connection.close()
+            raise
+        writer = Writer(connection, path, after_commit=tail.after_commit, on_full=budget.make_room)
         try:
-            yield writer, path
+            yield writer, path, tail
         finally:
             await writer.close()
+            file.close()
             log.info("ledger_closed", commits=writer.commits)
-    finally:
-        os.close(held)
 
 
-async def _wait_for_ledger(settings: EdgeSettings, lanes: list[LaneLoop], clock: Clock) -> None:
+def _budget(settings: EdgeSettings) -> DiskBudget:
+    def quieten(level: Level) -> None:
+        logs.leave_out_details(level > Level.PLENTY)
+
+    return DiskBudget(
+        settings.state.directory,
+        reserve_bytes=settings.state.reserve_mebibytes * MEBIBYTE,
+        ballast_bytes=settings.state.ballast_mebibytes * MEBIBYTE,
+        on_level=quieten,
+    )
+
+
+async def _wait_for_ledger(
+    settings: EdgeSettings, lanes: list[LaneLoop], clock: Clock, budget: DiskBudget
+) -> None:
     """Try the ledger now and then; when it is back, record what lanes saw and start anew."""
     while True:
         await asyncio.sleep(LEDGER_RETRY_SECONDS)
         with contextlib.suppress(*_NO_LEDGER):
-            async with _open(settings, clock) as books:
+            async with _open(settings, clock, budget) as books:
                 if not books.is_recovering:
                     for lane in lanes:
                         await lane.hand_over(books.ledger)
@@ -210,6 +234,7 @@ def _state(
     lanes: list[LaneLoop],
     vision: Vision,
     sensors: Occupancy,
+    trouble: Callable[[], dict[str, str]],
     clock: Clock,
 ) -> Any:
     def state(head_seq: int) -> LotState:
@@ -218,6 +243,7 @@ def _state(
         away |= {f"camera {name}": why for name, why in vision.cameras_away().items()}
         if sensors.away:
             away["space sensors"] = sensors.away
+        away |= trouble()
         return LotState(
             link="up",
             at=clock.now().isoformat(),
@@ -230,12 +256,18 @@ def _state(
     return state
 
 
+def _trouble_of_state(budget: DiskBudget, tail: Tail | None) -> dict[str, str]:
+    told = {"disk": budget.trouble, "second copy": tail.trouble if tail else None}
+    return {what: why for what, why in told.items() if why}
+
+
 async def _watch(lanes: list[LaneLoop], writer: Writer | None, clock: Clock) -> None:
     """Tell systemd that the gateway lives, while lanes look and commands are answered."""
     while True:
         oldest = min((lane.looked_at for lane in lanes), default=clock.boot_seconds())
         waits = writer.oldest_waits_seconds() if writer else 0.0
-        if clock.boot_seconds() - oldest < ALIVE_WITHIN_SECONDS and waits < ALIVE_WITHIN_SECONDS:
+        looks = clock.boot_seconds() - oldest < ALIVE_WITHIN_SECONDS
+        if looks and waits < ANSWERED_WITHIN_SECONDS:
             service.notify("WATCHDOG=1")
         else:
             log.error("gateway_not_alive", lane_s=clock.boot_seconds() - oldest, command_s=waits)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -9,19 +10,31 @@ from typing import Any, Final
 
 import structlog
 
-from parkgraph.journal.epochs import begin_epoch, finish_recovery, is_recovering
-from parkgraph.journal.ledger import JournalLedger, Ledger, NoLedger
+from parkgraph.journal.chain import stream_of_cloud
+from parkgraph.journal.digests import damaged
+from parkgraph.journal.epochs import (
+    begin_epoch,
+    finish_recovery,
+    is_recovering,
+    keep_short,
+    prune,
+)
+from parkgraph.journal.ledger import JournalLedger, Ledger, Moment, NoLedger, read_head
 from parkgraph.journal.messages import LotState
+from parkgraph.journal.tail import Tail
 from parkgraph.model.loans import reclaimed_after
 from parkgraph.model.records import LotDescribed
 from parkgraph.runtime.clock import Clock
+from parkgraph.runtime.disk import PLENTY, Room
 from parkgraph.runtime.errors import RefusedError, UnavailableError
 from parkgraph.runtime.sqlite import Reader
 from parkgraph.runtime.writer import Writer
 from parkgraph_edge.http.lot import LotFront
 from parkgraph_edge.lanes.lane import LaneLoop
+from parkgraph_edge.store.audit import live_fault
 from parkgraph_edge.store.bookings import DeclareNoShows
 from parkgraph_edge.store.opening import OpenLot
+from parkgraph_edge.store.scrub import Scrub
 from parkgraph_edge.store.terms import LotTerms
 from parkgraph_edge.sync.link import Connect, LotLink
 from parkgraph_edge.sync.loans import Loans
@@ -46,31 +59,44 @@ class Books:
     writer: Writer
     reader: Reader
     is_recovering: bool
+    tail: Tail | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the machine gives: time, the broker (None: the lot runs alone), the space sensors."""
+    """What the machine gives: time, the broker (None: the lot runs alone), sensors, the disk."""
 
     clock: Clock
     connect: Connect | None
     occupied: Callable[[], frozenset[str]]
+    room: Room = PLENTY
 
 
 async def open_books(
-    writer: Writer, reader: Reader, ledger: JournalLedger, lot: str, description: LotDescribed
+    writer: Writer,
+    reader: Reader,
+    ledger: JournalLedger,
+    lot: str,
+    description: LotDescribed,
+    *,
+    tail: Tail | None = None,
 ) -> Books:
     """Say what the lot is and close what the last run left open, unless the ledger is recovering.
 
+    `tail` was reconciled with the ledger.
+
     Raises:
+        CorruptError: what the lot may decide on is damaged.
         UnavailableError: the ledger is another lot's, or the disk is full.
     """
+    if fault := await writer.submit(lambda connection: live_fault(connection, lot)):
+        raise damaged(fault)
     waits = await writer.submit(lambda connection: is_recovering(connection, lot))
     if not waits:
         late = await ledger.submit(OpenLot(lot, description))
         if late:
             log.warning("orders_too_late", count=late)
-    return Books(ledger, writer, reader, waits)
+    return Books(ledger, writer, reader, waits, tail)
 
 
 class Gateway:
@@ -99,6 +125,7 @@ class Gateway:
             books.reader if books else None,
             occupied=around.occupied,
             clock=around.clock,
+            room=around.room,
         )
 
     def loops(self, state: Callable[[int], LotState], lanes: Sequence[LaneLoop]) -> Loops:
@@ -107,7 +134,9 @@ class Gateway:
         books = self._books
         if books is None:
             return work
+        scrub = Scrub(self._terms.lot, books.writer, books.reader)
         work["ledger"] = books.writer.run()
+        work["scrub"] = scrub.run()
         if self._around.connect:
             link = LotLink(
                 self._terms,
@@ -115,12 +144,16 @@ class Gateway:
                 books.writer,
                 books.reader,
                 occupied=self._around.occupied,
+                recovered=books.tail.follow if books.tail else None,
+                room=self._around.room,
             )
-            work["link"] = link.keep_up(self._around.connect, state)
+            work["link"] = link.keep_up(
+                self._around.connect, lambda head_seq: _with_trouble(state(head_seq), scrub)
+            )
         if books.is_recovering:
             work["recovery"] = self._recover(books, lanes)
             return work
-        work["housekeeping"] = self._keep_house()
+        work["housekeeping"] = self._keep_house(books)
         loans = Loans(
             self._terms.lot,
             self.ledger,
@@ -130,9 +163,14 @@ class Gateway:
         )
         return work | {"loans": loans.run()}
 
-    async def _keep_house(self) -> None:
+    async def _keep_house(self, books: Books) -> None:
         while True:
             try:
+                await books.writer.submit(
+                    functools.partial(
+                        _keep_short, lot=self._terms.lot, moment=books.ledger.moment()
+                    )
+                )
                 missed = await self.ledger.submit(DeclareNoShows(self._terms.lot))
                 if missed:
                     log.info("no_shows", count=missed)
@@ -142,8 +180,10 @@ class Gateway:
 
     def _give_up_recovery(self, connection: sqlite3.Connection) -> None:
         assert self._books is not None
-        begin_epoch(connection, self._terms.lot, self._books.ledger.moment(), why="fork")
-        finish_recovery(connection, self._terms.lot)
+        lot = self._terms.lot
+        if is_recovering(connection, lot):
+            begin_epoch(connection, lot, self._books.ledger.moment(), why="fork")
+            finish_recovery(connection, lot)
 
     async def _recover(self, books: Books, lanes: Sequence[LaneLoop]) -> None:
         """Wait until the cloud has returned what the ledger lost, or no loan can run any more."""
@@ -160,3 +200,16 @@ class Gateway:
         for lane in lanes:
             await lane.hand_over(books.ledger)
         raise LedgerIsBackError("the ledger is whole again; starting anew")
+
+
+def _with_trouble(state: LotState, scrub: Scrub) -> LotState:
+    if scrub.trouble is None:
+        return state
+    return state.model_copy(update={"away": state.away | {"ledger": scrub.trouble}})
+
+
+def _keep_short(connection: sqlite3.Connection, lot: str, moment: Moment) -> None:
+    """Keep the lot's journal short, and its copy of the directives."""
+    keep_short(connection, lot, moment)
+    down = stream_of_cloud(lot)
+    prune(connection, down, moment, known=read_head(connection, down, "head"))

@@ -167,6 +167,31 @@ class StateSettings(Table):
         description="folder of the ledger, on a disk that keeps what it was told to keep",
         examples=["/var/lib/parkgraph-edge"],
     )
+    tail_directory: PathFromFile | None = Field(
+        default=None,
+        description="folder of a second copy of the newest records, best on another disk;"
+        " without it the folder of the ledger",
+        examples=["/mnt/second-disk/parkgraph-edge"],
+    )
+    reserve_mebibytes: int = Field(
+        default=64,
+        ge=1,
+        le=1_048_576,
+        description="with less free on the ledger's disk nothing new is booked or lent, and what"
+        " was promised goes on; with less than four times that, less is logged and told; never"
+        " more than an eighth of the disk",
+        examples=[64],
+        json_schema_extra={"unit": "MiB"},
+    )
+    ballast_mebibytes: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="size of a file that is removed when the disk is full, so that exits are still"
+        " recorded; never more than a sixteenth of the disk",
+        examples=[8],
+        json_schema_extra={"unit": "MiB"},
+    )
 
 
 class SpaceSensorsSettings(Table):

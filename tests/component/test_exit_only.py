@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from parkgraph.runtime.clock import SystemClock
-from parkgraph_edge.daemon import LEDGER_RETRY_SECONDS, _books, _wait_for_ledger
+from parkgraph_edge.daemon import LEDGER_RETRY_SECONDS, _books, _budget, _wait_for_ledger
 from parkgraph_edge.gateway import LedgerIsBackError
 from parkgraph_edge.settings import EdgeSettings, load_settings
+from tests.ledgers import flip
 
 CONFIGURATION = """\
 [lot]
@@ -52,7 +53,7 @@ def damage(path: Path) -> None:
 
 async def opened(settings: EdgeSettings) -> bool:
     """Say whether there is a ledger."""
-    async with _books(settings, SystemClock()) as (books, reason):
+    async with _books(settings, SystemClock(), _budget(settings)) as (books, reason):
         assert (books is None) == bool(reason)
         return books is not None
 
@@ -72,6 +73,13 @@ async def test_a_file_that_is_no_database_means_exits_only(settings: EdgeSetting
 async def test_a_damaged_schema_means_exits_only(settings: EdgeSettings) -> None:
     await opened(settings)
     damage(settings.state.directory / "ledger.db")
+
+    assert not await opened(settings)
+
+
+async def test_a_damaged_fact_that_is_needed_means_exits_only(settings: EdgeSettings) -> None:
+    assert await opened(settings)
+    flip(settings.state.directory / "ledger.db", "UPDATE spaces SET space_class = 'autonomous'")
 
     assert not await opened(settings)
 
@@ -106,8 +114,10 @@ async def test_the_gateway_waits_for_its_ledger_and_starts_anew_when_it_is_back(
     path = settings.state.directory / "ledger.db"
     settings.state.directory.mkdir()
     path.write_bytes(b"garbage" * 1000)
-    async with _books(settings, SystemClock()):
-        waiting = asyncio.ensure_future(_wait_for_ledger(settings, [], SystemClock()))
+    async with _books(settings, SystemClock(), _budget(settings)):
+        waiting = asyncio.ensure_future(
+            _wait_for_ledger(settings, [], SystemClock(), _budget(settings))
+        )
         await asyncio.sleep(3 * LEDGER_RETRY_SECONDS)
         assert not waiting.done()
         path.unlink()

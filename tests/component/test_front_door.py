@@ -143,7 +143,6 @@ async def test_a_parked_stay_is_ended_and_not_twice(
     ledger: OpenLedger, caller: httpx.AsyncClient
 ) -> None:
     booked = (await caller.post(SESSIONS, json=a_request())).json()["session"]["id"]
-    early = await caller.post(f"{SESSIONS}/{booked}/end")
     await ledger.submit(Recording([a_grant(booked), a_crossing(booked)]))
 
     ended = await caller.post(f"{SESSIONS}/{booked}/end")
@@ -152,7 +151,54 @@ async def test_a_parked_stay_is_ended_and_not_twice(
     assert ended.status_code == 200
     assert ended.json()["session"]["state"] == "leaving"
     assert ended.json()["session"]["amount_minor"] == 0
-    assert [error_of(answer)["code"] for answer in (early, again)] == ["CONFLICT", "CONFLICT"]
+    assert error_of(again)["code"] == "CONFLICT"
+
+
+async def test_a_stay_that_is_ended_before_the_vehicle_came_is_cancelled(
+    caller: httpx.AsyncClient,
+) -> None:
+    booked = (await caller.post(SESSIONS, json=a_request())).json()["session"]["id"]
+
+    ended = await caller.post(f"{SESSIONS}/{booked}/end")
+
+    assert ended.json()["session"]["state"] == "cancelled"
+    assert (await caller.get(f"/api/v1/lots/{LOT}/availability")).json()["free"] == 2
+
+
+async def test_the_same_idempotency_key_is_answered_with_the_same_stay(
+    caller: httpx.AsyncClient,
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    first = await caller.post(SESSIONS, json=a_request(), headers=key)
+    second = await caller.post(SESSIONS, json=a_request(), headers=key)
+    other = await caller.post(SESSIONS, json=a_request(plate="OTHER 9"), headers=key)
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.json() == first.json()
+    assert (error_of(other)["code"], error_of(other)["field"]) == ("CONFLICT", "Idempotency-Key")
+
+
+async def test_an_end_that_is_sent_again_with_its_key_is_answered_as_before(
+    ledger: OpenLedger, caller: httpx.AsyncClient
+) -> None:
+    booked = (await caller.post(SESSIONS, json=a_request())).json()["session"]["id"]
+    await ledger.submit(Recording([a_grant(booked), a_crossing(booked)]))
+    key = {"Idempotency-Key": "two"}
+
+    first = await caller.post(f"{SESSIONS}/{booked}/end", headers=key)
+    second = await caller.post(f"{SESSIONS}/{booked}/end", headers=key)
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert second.json() == first.json()
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+async def test_an_idempotency_key_of_no_length_or_too_much_is_refused(
+    caller: httpx.AsyncClient, key: str
+) -> None:
+    answer = await caller.post(SESSIONS, json=a_request(), headers={"Idempotency-Key": key})
+
+    assert error_of(answer)["field"] == "Idempotency-Key"
 
 
 async def test_how_many_spaces_are_free_is_told(caller: httpx.AsyncClient) -> None:

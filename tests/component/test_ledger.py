@@ -20,21 +20,14 @@ from parkgraph.model.records import (
     Direction,
     SessionReserved,
     SpaceClass,
-    VendOutcome,
     parse_record,
 )
 from parkgraph.model.sessions import Session
 from parkgraph.runtime.errors import UnavailableError
-from parkgraph_edge.rules.lanes import Effect, Finding
 from parkgraph_edge.store.bookings import DeclareNoShows, End
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import (
-    Admitted,
-    FinishVend,
-    OrderVend,
     Present,
-    RecordFindings,
-    StandsThere,
 )
 from tests.builders import (
     LOT,
@@ -44,10 +37,7 @@ from tests.builders import (
     a_gate,
     a_grant,
     a_lot,
-    a_plate,
     a_reservation,
-    an_admission,
-    another_code,
     typed,
 )
 from tests.fakes import (
@@ -59,51 +49,15 @@ from tests.fakes import (
     facts_of,
     open_ledger,
 )
+from tests.ledgers import SPACES, a_day, let_through
 
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
-SPACES = tuple(f"S-{number:02}" for number in range(10))
 
 
 def head_before(ledger: OpenLedger) -> Head:
     """Return what the first row is chained to."""
     epoch = ledger.one("SELECT epoch FROM cursors WHERE name = 'head'")
     return Head(epoch=epoch, seq=0, hash=GENESIS)
-
-
-async def let_through(
-    ledger: OpenLedger, direction: Direction, plate: str, *, crosses: bool = True
-) -> None:
-    """Let one car through, or let it back out."""
-    gate = a_gate(direction)
-    admitted = await ledger.submit(Present(gate, "pres_1", a_plate(plate)))
-    assert isinstance(admitted, Admitted)
-    await ledger.submit(FinishVend(gate.actor, admitted.order, gate.lane, VendOutcome.OPENED, 300))
-    effect = Effect.CROSSED if crosses else Effect.BACKED_OUT
-    admission = an_admission(admitted.admission, session=admitted.session)
-    await ledger.submit(RecordFindings(gate, [Finding(effect, admission)]))
-
-
-async def a_day(ledger: OpenLedger, clock: FakeClock) -> None:
-    """Let everything happen that a lot records."""
-    await ledger.submit(OpenLot(LOT, a_lot(*SPACES)))
-    sessions = [await ledger.submit(a_booking(f"CAR {n}", vin=None)) for n in range(4)]
-    await let_through(ledger, ENTRY, "CAR 0", crosses=False)
-    for plate in ("CAR 0", "CAR 1"):
-        await let_through(ledger, ENTRY, plate)
-    clock.advance(600)
-    await ledger.submit(Present(a_gate(), "pres_2", typed(another_code(sessions[2].gate_code))))
-    await ledger.submit(Present(a_gate(), "pres_2", typed(sessions[2].gate_code)))
-    await ledger.submit(Present(a_gate(), "pres_2", typed("000000000")))
-    await ledger.submit(OrderVend(a_gate(), "adm_unknown"))
-    await ledger.submit(End(LOT, "key:1", sessions[0].session))
-    clock.advance(60)
-    await let_through(ledger, EXIT, "CAR 0")
-    await ledger.submit(Present(a_gate(EXIT), "pres_3", StandsThere()))
-    tailgater = Finding(Effect.CROSSED_UNADMITTED, None, vehicles=2)
-    await ledger.submit(RecordFindings(a_gate(EXIT), [tailgater]))
-    await ledger.submit(OpenLot(LOT, a_lot(*SPACES[:5], name="Elm Street")))
-    clock.advance(3600)
-    assert await ledger.submit(DeclareNoShows(LOT)) == 1
 
 
 async def test_the_journal_has_no_gap_and_every_row_follows_on_the_one_before(

@@ -104,13 +104,13 @@ async def test_a_reader_sees_what_is_committed_and_can_change_nothing(tmp_path: 
     with contextlib.closing(a_database(path)) as connection:
         async with open_reader(path) as reader:
             connection.execute("BEGIN")
-            connection.execute("INSERT INTO spaces VALUES ('lot', 'S-01', 'standard', NULL, 1)")
-            assert await reader.one("SELECT * FROM spaces", {}) is None
+            connection.execute("INSERT INTO barred_keys (lot, key) VALUES ('lot', '1')")
+            assert await reader.one("SELECT * FROM barred_keys", {}) is None
             connection.execute("COMMIT")
 
-            assert await reader.one("SELECT space FROM spaces", {}) is not None
+            assert await reader.one("SELECT key FROM barred_keys", {}) is not None
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
-                await reader.all("DELETE FROM spaces", {})
+                await reader.all("DELETE FROM barred_keys", {})
 
 
 def test_a_database_that_another_program_holds_is_away_and_not_broken(tmp_path: Path) -> None:

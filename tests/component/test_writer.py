@@ -228,6 +228,59 @@ async def test_a_caller_that_gave_up_harms_no_other(path: Path) -> None:
         assert await patient == "patient"
 
 
+async def test_a_job_whose_caller_gave_up_before_it_began_does_not_run(path: Path) -> None:
+    async with a_writer(path) as writer, asyncio.TaskGroup() as group:
+        async with held_up(writer):
+            for is_urgent in (True, False):
+                gone = group.create_task(writer.submit(write("gone"), urgent=is_urgent))
+                await asyncio.sleep(0)
+                gone.cancel()
+            patient = group.create_task(writer.submit(write("patient")))
+            await asyncio.sleep(0)
+
+        assert await patient == "patient"
+    assert notes_in(path) == ["patient"]
+
+
+@pytest.mark.parametrize("is_urgent", [True, False])
+async def test_where_room_could_be_made_urgent_jobs_are_tried_once_more(
+    path: Path,
+    is_urgent: bool,  # noqa: FBT001
+) -> None:
+    connection = connect(path)
+    connection.execute("CREATE TABLE notes (note TEXT PRIMARY KEY)")
+    asked: list[bool] = []
+
+    def make_room() -> bool:
+        asked.append(True)
+        connection.execute("PRAGMA max_page_count = 10000")
+        return True
+
+    writer = Writer(connection, path, on_full=make_room)
+    await writer.submit(_limit_pages(to=8))
+
+    error = None
+    try:
+        await writer.submit(write("x" * 100_000), urgent=is_urgent)
+    except UnavailableError as refusal:
+        error = refusal
+    await writer.close()
+
+    assert (error is None) is is_urgent
+    assert len(notes_in(path)) == is_urgent
+    assert asked == [True]
+
+
+async def test_where_no_room_could_be_made_urgent_jobs_are_told(path: Path) -> None:
+    async with a_writer(path) as writer:
+        await writer.submit(_limit_pages(to=8))
+
+        with pytest.raises(UnavailableError, match="the disk is full"):
+            await writer.submit(write("x" * 100_000), urgent=True)
+
+        assert await writer.submit(write("small"), urgent=True) == "small"
+
+
 async def test_a_full_disk_fails_the_batch_and_the_writer_goes_on_afterwards(path: Path) -> None:
     async with a_writer(path) as writer:
         await writer.submit(write("before"))

@@ -17,3 +17,4 @@ CREATE INDEX open_by_letters ON sessions (lot, plate_letters)
 CREATE INDEX open_by_vin ON sessions (lot, vin)
  WHERE state IN ('reserved', 'arriving', 'parked', 'leaving');
 CREATE INDEX asked ON journal (stream, epoch, seq) WHERE type = 'allotments_asked';
+CREATE INDEX epochs_began ON journal (stream, at) WHERE type = 'epoch_began';

@@ -11,6 +11,7 @@ from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.plates import parse_plate
 from parkgraph.model.sessions import Session
 from parkgraph.runtime.clock import Clock
+from parkgraph.runtime.disk import PLENTY, Room
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.sqlite import Reader
 from parkgraph_edge.store.bookings import End, Reserve
@@ -29,13 +30,18 @@ class LotFront:
         *,
         occupied: Callable[[], frozenset[str]],
         clock: Clock,
+        room: Room = PLENTY,
     ) -> None:
-        """Book in `ledger`, read through `reader` (None without a ledger); `occupied` is sensed."""
+        """Book in `ledger`, read through `reader` (None without a ledger); `occupied` is sensed.
+
+        `room` is the disk's.
+        """
         self._terms = terms
         self._ledger = ledger
         self._maybe_reader = reader
         self._occupied = occupied
         self._clock = clock
+        self._room = room
 
     @property
     def _reader(self) -> Reader:
@@ -68,6 +74,7 @@ class LotFront:
                 stay=timedelta(minutes=minutes) if minutes else None,
                 occupied=self._occupied(),
                 request=idempotency,
+                may_promise=self._room.may_promise,
             )
         )
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from parkgraph.journal.ledger import Ledger
+from parkgraph.journal.ledger import Command, Ledger, Outcome
 from parkgraph.model.ids import RANDOM_BYTES, new_id
 from parkgraph.model.plates import PlateError, parse_plate
 from parkgraph.model.records import Direction, Reason, VendOutcome
@@ -51,6 +51,9 @@ ATTEND_SECONDS: Final = 2.0
 # A plate that was refused is presented again after this while: its booking may have come meanwhile.
 PRESENT_AGAIN_SECONDS: Final = 2.0
 RECORD_AGAIN_SECONDS: Final = 1.0
+# A disk that hangs for longer is as good as none: nobody waits for it at an exit.
+DECIDED_WITHIN_SECONDS: Final = 2.0
+ASK_AGAIN_SECONDS: Final = 1.0
 MOST_UNRECORDED: Final = 1000
 GATEWAYS: Final = 256
 THIS_GATEWAY: Final = 1
@@ -84,6 +87,10 @@ class Vending:
     order: int
     decided_at: float
     was_closed: bool
+
+
+class _NoAnswerError(UnavailableError):
+    """The ledger has not answered in time: what was asked may have been recorded, or may be yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,10 @@ class LaneLoop:
         self._vending: Vending | None = None
         self._unrecorded: list[Finding] = []
         self._record_at = 0.0
+        self._recording: asyncio.Task[bool] | None = None
+        self._recorded_then = 0
+        self._ask_at = 0.0
+        self._unsure_since: int | None = None
         self._last = Presentation()
         self.looked_at = clock.boot_seconds()
         self.away: str | None = None
@@ -134,6 +145,10 @@ class LaneLoop:
 
     async def run(self) -> None:
         """Look and act until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            await self._run(group)
+
+    async def _run(self, group: asyncio.TaskGroup) -> None:
         while True:
             try:
                 barrier = await self._barrier.read()
@@ -148,19 +163,23 @@ class LaneLoop:
                     log.info("barrier_back", lane=self.name)
                 self.away = None
                 self.trouble = trouble(barrier)
-                await self._turn(barrier, was_blind=was_away or self._lane is None)
+                await self._turn(barrier, group, was_blind=was_away or self._lane is None)
             self.looked_at = self._clock.boot_seconds()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def _turn(self, barrier: BarrierState, *, was_blind: bool) -> None:
+    async def _turn(
+        self, barrier: BarrierState, group: asyncio.TaskGroup, *, was_blind: bool
+    ) -> None:
         """Take one look: record what happened, then do what is due."""
         lane = self._lane or await self._first_look(barrier)
+        if self._unsure_since is not None and (found := await self._find_out(barrier)):
+            lane, was_blind = found, True
         presence = new_id("pres", at=self._clock.now(), random=self._random(RANDOM_BYTES))
         now = self._clock.boot_seconds()
         self._lane, findings = observe(
             lane, barrier, now=now, new_presence=presence, was_blind=was_blind
         )
-        await self._record(findings, barrier, now)
+        await self._record(findings, barrier, now, group)
         await self._watch_boom(barrier, now)
         has_typed = barrier.keypad_entries != self._keypad_entries
         self._keypad_entries = barrier.keypad_entries
@@ -178,39 +197,98 @@ class LaneLoop:
             findings, self._unrecorded = self._unrecorded, []
             await ledger.submit(RecordFindings(self._gate(barrier), findings), urgent=True)
 
-    async def _record(self, findings: list[Finding], barrier: BarrierState, now: float) -> None:
+    async def _record(
+        self, findings: list[Finding], barrier: BarrierState, now: float, group: asyncio.TaskGroup
+    ) -> None:
         """Record what the loops confirmed; keep it until the ledger is back when it is away."""
         if findings:
             log.info("lane_found", lane=self.name, what=[f.effect.value for f in findings])
-        self._unrecorded = [*self._unrecorded, *findings][-MOST_UNRECORDED:]
-        if not self._unrecorded or now < self._record_at:
+        self._forget_recorded(now)
+        self._unrecorded = [*self._unrecorded, *findings]
+        if self._recording is None:
+            self._unrecorded = self._unrecorded[-MOST_UNRECORDED:]
+        is_due = self._unrecorded and now >= self._record_at and self._unsure_since is None
+        if is_due and self._recording is None:
+            # Not cancelled when it takes too long: recorded twice, a crossing would be two.
+            self._recorded_then = len(self._unrecorded)
+            command = RecordFindings(self._gate(barrier), list(self._unrecorded))
+            self._recording = group.create_task(self._is_recorded(command))
+            await asyncio.wait([self._recording], timeout=DECIDED_WITHIN_SECONDS)
+            self._forget_recorded(self._clock.boot_seconds())
+
+    def _forget_recorded(self, now: float) -> None:
+        """Forget what has been recorded meanwhile; wait a while before what has not is tried."""
+        if self._recording is None or not self._recording.done():
             return
+        if self._recording.result():
+            self._unrecorded = self._unrecorded[self._recorded_then :]
+        else:
+            self._record_at = now + RECORD_AGAIN_SECONDS
+        self._recording = None
+
+    async def _is_recorded(self, command: RecordFindings) -> bool:
         try:
-            await self._ledger.submit(
-                RecordFindings(self._gate(barrier), self._unrecorded), urgent=True
-            )
-            self._unrecorded = []
+            await self._ledger.submit(command, urgent=True)
         except UnavailableError as error:
             log.error("findings_not_recorded_yet", lane=self.name, reason=str(error))  # noqa: TRY400
-            self._record_at = now + RECORD_AGAIN_SECONDS
+            return False
+        return True
+
+    async def _decide(self, command: Command[Outcome]) -> Outcome:
+        """Let the ledger decide, and give up soon.
+
+        Raises:
+            UnavailableError: there is no ledger now, or it has not answered in time.
+        """
+        now = self._clock.boot_seconds()
+        if now < self._ask_at or self._recording is not None:
+            raise UnavailableError("the ledger does not answer; look at its disk")
+        try:
+            async with asyncio.timeout(DECIDED_WITHIN_SECONDS):
+                return await self._ledger.submit(command, urgent=True)
+        except TimeoutError as error:
+            self._ask_at = self._clock.boot_seconds() + ASK_AGAIN_SECONDS
+            raise _NoAnswerError(
+                f"the ledger has not answered for {DECIDED_WITHIN_SECONDS:g} s; look at its disk"
+            ) from error
 
     async def _first_look(self, barrier: BarrierState) -> Lane:
         """Take the lane: a token above every other, and the admission that was left open."""
         self._token = (barrier.token // GATEWAYS + 1) * GATEWAYS + THIS_GATEWAY
         self._keypad_entries = barrier.keypad_entries
-        now = self._clock.boot_seconds()
         try:
-            found = await self._ledger.submit(
-                FindOpenAdmission(self._configuration.lot, self.name, now), urgent=True
-            )
+            found = await self._resumed(barrier)
         except UnavailableError as error:
             log.error("lane_without_ledger", lane=self.name, reason=str(error))  # noqa: TRY400
+            self._unsure_since = 0
             return Lane()
+        return found or Lane()
+
+    async def _resumed(self, barrier: BarrierState) -> Lane | None:
+        """Return the lane with the admission that it has open in the ledger, or None."""
+        found = await self._decide(
+            FindOpenAdmission(self._configuration.lot, self.name, self._clock.boot_seconds())
+        )
         if found is None:
-            return Lane()
+            return None
         admission, passages_before = found
         log.info("lane_resumed", lane=self.name, admission=admission.admission)
         return resume(admission, passages_before, barrier)
+
+    async def _find_out(self, barrier: BarrierState) -> Lane | None:
+        """Ask whether what got no answer was committed all the same.
+
+        Its order is not sent any more: who stands there is looked at anew, as after a restart, and
+        the counter tells who went through since.
+        """
+        try:
+            found = await self._resumed(barrier)
+        except UnavailableError:
+            return None
+        since, self._unsure_since = self._unsure_since, None
+        if found:
+            self._unrecorded = self._unrecorded[:since]
+        return found
 
     async def _present(
         self, lane: Lane, presence: Presence, digits: str | None, barrier: BarrierState, now: float
@@ -223,8 +301,10 @@ class LaneLoop:
             return
         command = Present(self._gate(barrier), presence.presence, presented, self._last.refused)
         try:
-            outcome = await self._ledger.submit(command, urgent=True)
+            outcome = await self._decide(command)
         except UnavailableError as error:
+            if isinstance(error, _NoAnswerError):
+                self._unsure_since = len(self._unrecorded)
             await self._go_on_without_ledger(barrier, str(error))
             return
         if isinstance(outcome, Admitted):
@@ -270,7 +350,7 @@ class LaneLoop:
     ) -> None:
         command = OrderVend(self._gate(barrier), admission.admission)
         try:
-            order = await self._ledger.submit(command, urgent=True)
+            order = await self._decide(command)
         except UnavailableError as error:
             await self._go_on_without_ledger(barrier, str(error))
             return
@@ -325,7 +405,7 @@ class LaneLoop:
     async def _finish(self, order: int, outcome: VendOutcome, after_ms: int | None = None) -> None:
         command = FinishVend(f"lane:{self.name}", order, self.name, outcome, after_ms)
         try:
-            await self._ledger.submit(command, urgent=True)
+            await self._decide(command)
         except UnavailableError as error:
             # The next start finds the order unfinished and records it as too late.
             log.error("order_end_not_recorded", lane=self.name, reason=str(error))  # noqa: TRY400

@@ -18,23 +18,26 @@ class Sale(Enum):
     TAKE_AND_VOID_TWIN = "take and void the twin"
     TAKE_BESIDE_TWIN = "take; whichever of the two comes first is kept"
     TAKE_AND_TELL = "take; both are here, a person has to look"
-    VOID = "void, the vehicle is here already"
+    VOID = "void, the vehicle came under the twin"
     TOO_LATE = "too late, nobody came in time"
 
 
 def meet_sale(sold: SessionState, twin: SessionState | None) -> Sale:
     """Return what becomes of a sold stay in the state `sold`.
 
-    `twin` is the state of the same vehicle's other open stay at the lot, booked there. The one that
-    was presented is kept; a person looks only where both were.
+    `twin` is the state of the same vehicle's other stay at the lot, booked there: an open one, or
+    one that the same request made. The one that was presented is kept; a person looks only where
+    both are here.
     """
     if sold in GONE:
         return Sale.TOO_LATE
-    if twin is None or sold is SessionState.COMPLETED:
+    if twin is None or twin in GONE or sold is SessionState.COMPLETED:
         return Sale.TAKE
-    if sold in PRESENT:
-        return Sale.TAKE_AND_TELL if twin in PRESENT else Sale.TAKE_AND_VOID_TWIN
-    return Sale.VOID if twin in PRESENT else Sale.TAKE_BESIDE_TWIN
+    if sold in AWAITED:
+        return Sale.TAKE_BESIDE_TWIN if twin in AWAITED else Sale.VOID
+    if twin in AWAITED:
+        return Sale.TAKE_AND_VOID_TWIN
+    return Sale.TAKE_AND_TELL if twin in PRESENT else Sale.TAKE
 
 
 def count_to_lend(most: int, *, lent: int, free: int) -> int:

@@ -14,7 +14,13 @@ from parkgraph.model.ids import RANDOM_BYTES, new_id
 from parkgraph.model.loans import CLASSES_FOR, HOLD
 from parkgraph.model.plates import Plate
 from parkgraph.model.prices import price_minor
-from parkgraph.model.records import NoShowDeclared, Personal, SessionEnded, SessionReserved
+from parkgraph.model.records import (
+    NoShowDeclared,
+    Personal,
+    SessionCancelled,
+    SessionEnded,
+    SessionReserved,
+)
 from parkgraph.model.sessions import Session, SessionState
 from parkgraph_edge.rules.spaces import assign
 from parkgraph_edge.store.facts import LotFacts
@@ -25,7 +31,10 @@ MOST_NO_SHOWS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Promise a space to a vehicle. `occupied` are the spaces where a sensor sees somebody."""
+    """Promise a space to a vehicle. `occupied` are the spaces where a sensor sees somebody.
+
+    Unless it `may_promise`, as the disk is nearly full, only what was promised is answered.
+    """
 
     terms: LotTerms
     key: str
@@ -36,6 +45,7 @@ class Reserve:
     stay: timedelta | None
     occupied: frozenset[str]
     request: str | None = None
+    may_promise: bool = True
 
     @property
     def actor(self) -> str:
@@ -47,13 +57,19 @@ class Reserve:
 
         Raises:
             CallRefusedError: the key was revoked, the vehicle has an open stay here, or no space
-                is free.
+                is free; there is no room on the disk for new promises.
         """
         facts = LotFacts(connection, self.terms.lot)
         if facts.is_barred(self.key):
             raise CallRefusedError(ErrorCode.UNAUTHORIZED, "this key was revoked; use another")
         if made := facts.session_by_request(self.request):
             return Decision(same_request(made, self.plate, self.vin))
+        if not self.may_promise:
+            raise CallRefusedError(
+                ErrorCode.UNAVAILABLE,
+                "the disk of the lot's gateway is nearly full: nothing new is booked until there is"
+                " room; stays go on, and exits open",
+            )
         letters = self.plate.letters if self.plate else None
         if open_session := facts.open_session_of_vehicle(letters, self.vin):
             raise CallRefusedError(
@@ -118,7 +134,10 @@ def _reserved(record: SessionReserved, lot: str, plate: Plate | None, at: dateti
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End a stay: price it and let its vehicle out. The crossing frees the space."""
+    """End a stay: price it and let its vehicle out; the crossing frees the space.
+
+    Before the vehicle has come it is cancelled, and costs nothing.
+    """
 
     lot: str
     actor: str
@@ -129,18 +148,22 @@ class End:
         """Return the stay as it is then; also to the same request, sent once more.
 
         Raises:
-            CallRefusedError: there is no such stay, it is not inside, or it has ended.
+            CallRefusedError: there is no such stay, its vehicle is in the entry, or it has ended.
         """
         session = LotFacts(connection, self.lot).session(self.session)
         if session is None:
             raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such session", field="session")
         if self.request and session.end_request == self.request:
             return Decision(session)
+        if session.state is SessionState.RESERVED:
+            cancelled = replace(session, state=SessionState.CANCELLED)
+            return Decision(cancelled, [SessionCancelled(session=session.session)])
+        if self.request and session.state is SessionState.CANCELLED:
+            return Decision(session)
         if session.state is not SessionState.PARKED or session.entered_at is None:
-            hint = "; it lapses at hold_until" if session.state is SessionState.RESERVED else ""
             raise CallRefusedError(
                 ErrorCode.CONFLICT,
-                f"only a parked session can end; this one is {session.state}{hint}",
+                f"a session ends while it is awaited or parked; this one is {session.state}",
             )
         amount = price_minor(session.rate_minor_per_hour, moment.at - session.entered_at)
         if session.amount_minor is not None:

@@ -36,7 +36,7 @@ from parkgraph.model.records import (
 from parkgraph.model.sessions import Session, SessionState
 from parkgraph_edge.rules.allotments import Sale, count_to_lend, meet_sale
 from parkgraph_edge.rules.spaces import assign
-from parkgraph_edge.store.facts import LotFacts
+from parkgraph_edge.store.facts import Allotment, LotFacts
 from parkgraph_edge.store.terms import LotTerms
 
 MOST_LENT_AT_ONCE: Final = 64
@@ -48,12 +48,16 @@ class NoDirectiveError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TakeDirective:
-    """Do what the cloud decided, as far as the lot's own facts allow; they have the last word."""
+    """Do what the cloud decided, as far as the lot's own facts allow; they have the last word.
+
+    Unless it `may_promise`, nothing is lent; what was sold is taken.
+    """
 
     terms: LotTerms
     directive: AnyRecord
     occupied: frozenset[str]
     actor: str = "cloud"
+    may_promise: bool = True
 
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[None]:
         """Return the records that come of it.
@@ -66,8 +70,10 @@ class TakeDirective:
 
     def _records(self, facts: LotFacts, moment: Moment) -> Sequence[AnyRecord]:
         match self.directive:
+            case AllotmentsAsked() if not self.may_promise:
+                return ()
             case AllotmentsAsked():
-                return _lend(self.terms, self.directive.asked_at, facts, self.occupied, moment)
+                return _lend(self.terms, self.directive, facts, self.occupied, moment)
             case AllotmentSold():
                 return _take_sale(self.directive, facts, self.occupied, moment.at)
             case AllotmentReturned() | CancelAsked() | ExtensionAsked():
@@ -151,14 +157,17 @@ class _Codes:
 
 
 def _lend(
-    terms: LotTerms, asked_at: datetime, facts: LotFacts, occupied: frozenset[str], moment: Moment
+    terms: LotTerms,
+    asked: AllotmentsAsked,
+    facts: LotFacts,
+    occupied: frozenset[str],
+    moment: Moment,
 ) -> list[AnyRecord]:
     """Renew what is lent and unsold, and lend more where a class has less than it may."""
     lent = facts.allotments()
-    seconds = int(terms.loan.total_seconds())
+    asked_at, seconds = asked.asked_at, int(terms.loan.total_seconds())
     records: list[AnyRecord] = []
-    if lent:
-        ids = tuple(allotment.session for allotment in lent)
+    if ids := _renewable(terms, asked, lent):
         records.append(AllotmentsRenewed(sessions=ids, asked_at=asked_at, lasts_seconds=seconds))
     codes = _Codes(facts)
     for space_class, most in sorted(terms.allotments.items()):
@@ -187,12 +196,25 @@ def _lend(
     return records
 
 
+def _renewable(
+    terms: LotTerms, asked: AllotmentsAsked, lent: Sequence[Allotment]
+) -> tuple[str, ...]:
+    """Return what stays lent: of each class at most what may be, and nothing the cloud gave up."""
+    known = None if asked.unsold is None else frozenset(asked.unsold)
+    ids: list[str] = []
+    for space_class in sorted({allotment.space_class for allotment in lent}):
+        of_class = [a.session for a in lent if a.space_class is space_class]
+        wanted = [session for session in of_class if known is None or session in known]
+        ids += wanted[: terms.allotments.get(space_class, 0)]
+    return tuple(ids)
+
+
 def _take_sale(  # noqa: PLR0911 (one case an outcome)
     sold: AllotmentSold, facts: LotFacts, occupied: frozenset[str], now: datetime
 ) -> list[AnyRecord]:
     stay = facts.session(sold.session)
-    if stay is None:
-        return _take_unknown_sale(sold, facts, occupied, now)
+    if stay is None or _is_anothers(stay, sold):
+        return _take_unknown_sale(sold, stay, facts, occupied, now)
     twin = _twin(sold, facts)
     taken = _taken(sold, now)
     match meet_sale(stay.state, twin.state if twin else None):
@@ -217,8 +239,16 @@ def _take_sale(  # noqa: PLR0911 (one case an outcome)
             ]
 
 
+def _is_anothers(stay: Session, sold: AllotmentSold) -> bool:
+    """Say whether the stay has a buyer who is another: a cloud that was restored sold it twice."""
+    personal = sold.personal or Personal()
+    letters = parse_plate(personal.plate).letters if personal.plate else None
+    buyer = (stay.plate_letters, stay.vin)
+    return any(buyer) and buyer != (letters, personal.vin)
+
+
 def _twin(sold: AllotmentSold, facts: LotFacts) -> Session | None:
-    """Return another open stay at the lot of the same vehicle, or made by the same request."""
+    """Return another stay at the lot: an open one of the vehicle, or made by the same request."""
     personal = sold.personal or Personal()
     letters = parse_plate(personal.plate).letters if personal.plate else None
     other = facts.open_session_of_vehicle(letters, personal.vin)
@@ -239,9 +269,15 @@ def _taken(sold: AllotmentSold, now: datetime) -> BookingTaken:
 
 
 def _take_unknown_sale(
-    sold: AllotmentSold, facts: LotFacts, occupied: frozenset[str], now: datetime
+    sold: AllotmentSold,
+    stay: Session | None,
+    facts: LotFacts,
+    occupied: frozenset[str],
+    now: datetime,
 ) -> list[AnyRecord]:
     """Keep a promise whose allotment the lot has lost: in its space, or in another."""
+    if stay:
+        return [_refused(sold.session, "it was sold to another vehicle before: refund")]
     if _twin(sold, facts):
         return [_refused(sold.session, "the lot lost the allotment; the vehicle has another stay")]
     free = [

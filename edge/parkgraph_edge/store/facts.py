@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from parkgraph.journal.apply import FactsConflictError
+from parkgraph.journal.digests import damaged, fault_of
 from parkgraph.journal.facts import session_of
 from parkgraph.model.records import Place, SpaceClass
-from parkgraph.model.sessions import Session
+from parkgraph.model.sessions import OPEN_STATES, Session, SessionState
+from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.queries import load_queries
 from parkgraph_edge.rules.presentations import Keypad
 from parkgraph_edge.rules.spaces import FreeSpace
 
 SQL: Final = load_queries("parkgraph_edge.store", "facts.sql")
+
+_OVER: Final = frozenset(SessionState) - OPEN_STATES
+
+
+class PastDamagedError(UnavailableError, FactsConflictError):
+    """The facts of a stay that is over are damaged. Only who asks for that stay is turned away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,10 @@ class LostSpace:
 
 @dataclass(frozen=True, slots=True)
 class LotFacts:
-    """The facts of one lot, through the writer's connection."""
+    """The facts of one lot, through the writer's connection; each row fits its digest.
+
+    Every method raises `CorruptError` where one does not, which ends the writer.
+    """
 
     connection: sqlite3.Connection
     lot: str
@@ -110,8 +122,8 @@ class LotFacts:
 
     def next_order(self, token: int, *, after: int) -> int:
         """Return an order number above every other under `token`, and above `after`."""
-        newest = self._rows("newest_order", token=token)[0]["newest"]
-        return int(max(newest, after)) + 1
+        rows = self._rows("newest_order", token=token)
+        return int(max(rows[0]["order_number"] if rows else 0, after)) + 1
 
     def orders_unfinished(self) -> list[tuple[int, str]]:
         """Return number and lane of every order whose end was not recorded."""
@@ -144,4 +156,10 @@ class LotFacts:
         return bool(self._rows("has_open_code", gate_code=code))
 
     def _rows(self, query: str, **parameters: Any) -> list[sqlite3.Row]:
-        return self.connection.execute(SQL[query], {"lot": self.lot} | parameters).fetchall()
+        rows = self.connection.execute(SQL[query], {"lot": self.lot} | parameters).fetchall()
+        for row in rows:
+            if fault := fault_of(row):
+                if "state" in row.keys() and row["state"] in _OVER:  # noqa: SIM118 (a row has no `in`)
+                    raise PastDamagedError(f"the ledger is damaged: {fault}, which is over")
+                raise damaged(f"{fault} does not fit its digest")
+        return rows

@@ -1,23 +1,23 @@
 -- name: lot_description
-SELECT description FROM lots WHERE lot = :lot;
+SELECT * FROM lots WHERE lot = :lot;
 
 -- name: another_lot
-SELECT lot FROM lots WHERE lot <> :lot LIMIT 1;
+SELECT * FROM lots WHERE lot <> :lot LIMIT 1;
 
 -- name: orders_unfinished
-SELECT order_number, lane FROM orders WHERE lot = :lot AND outcome IS NULL ORDER BY order_number;
+SELECT * FROM orders WHERE lot = :lot AND outcome IS NULL ORDER BY order_number;
 
 -- name: newest_order
-SELECT COALESCE(MAX(order_number), 0) AS newest FROM orders WHERE lot = :lot AND token = :token;
+SELECT * FROM orders WHERE lot = :lot AND token = :token ORDER BY order_number DESC LIMIT 1;
 
 -- name: free_spaces
-SELECT space, space_class
-  FROM spaces
+SELECT * FROM spaces
  WHERE lot = :lot AND holder IS NULL AND is_listed = 1 AND space_class = :space_class
  ORDER BY space
  LIMIT :limit;
 
 -- name: count_free
+-- For people: counts rows without a look at their digests.
 SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) AS free
   FROM spaces
  WHERE lot = :lot AND is_listed = 1
@@ -25,17 +25,17 @@ SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) A
 
 -- name: open_session_of_vehicle
 -- Two selects, each by its unique index; one with OR would read every open session of the lot.
-SELECT session FROM sessions
+SELECT * FROM sessions
  WHERE lot = :lot AND plate_letters = :plate_letters AND twin IS NULL
    AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  UNION ALL
-SELECT session FROM sessions
+SELECT * FROM sessions
  WHERE lot = :lot AND vin = :vin AND twin IS NULL
    AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  LIMIT 1;
 
 -- name: has_open_code
-SELECT 1 FROM sessions
+SELECT * FROM sessions
  WHERE lot = :lot AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
    AND gate_code = :gate_code;
 
@@ -55,22 +55,22 @@ SELECT * FROM sessions
  LIMIT 2;
 
 -- name: reservations_overdue
-SELECT session FROM sessions
+SELECT * FROM sessions
  WHERE lot = :lot AND state = 'reserved' AND hold_until < :now
  ORDER BY session
  LIMIT :limit;
 
 -- name: keypad
-SELECT wrong_codes, locked_until FROM keypads WHERE lot = :lot AND lane = :lane;
+SELECT * FROM keypads WHERE lot = :lot AND lane = :lane;
 
 -- name: admission_open
-SELECT admission, session, passages_before, granted_at FROM admissions
+SELECT * FROM admissions
  WHERE lot = :lot AND lane = :lane AND outcome IS NULL
  ORDER BY granted_at DESC
  LIMIT 1;
 
 -- name: allotments
-SELECT sessions.session, spaces.space_class, sessions.lent_asked_at, sessions.lent_seconds
+SELECT sessions.*, spaces.*
   FROM sessions
   JOIN spaces ON spaces.lot = sessions.lot AND spaces.space = sessions.space
  WHERE sessions.lot = :lot AND sessions.state = 'allotted'
@@ -86,7 +86,7 @@ SELECT * FROM sessions
  ORDER BY session;
 
 -- name: in_lost_spaces
-SELECT sessions.*, spaces.space_class, spaces.is_listed
+SELECT sessions.*, spaces.*
   FROM sessions
   JOIN spaces ON spaces.lot = sessions.lot AND spaces.space = sessions.space
  WHERE sessions.lot = :lot AND sessions.state IN ('allotted', 'reserved')
@@ -95,7 +95,7 @@ SELECT sessions.*, spaces.space_class, spaces.is_listed
  LIMIT :limit;
 
 -- name: is_barred
-SELECT 1 FROM barred_keys WHERE lot = :lot AND key = :key;
+SELECT * FROM barred_keys WHERE lot = :lot AND key = :key;
 
 -- name: reserved_with
 -- What a key booked in the epoch that the journal is in, after a row of it or from its first.

@@ -8,6 +8,7 @@ from typing import Final
 
 from parkgraph.journal.ledger import Decision, Moment
 from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.loans import HOLD
 from parkgraph.model.plates import Plate
 from parkgraph.model.prices import price_minor
 from parkgraph.model.records import (
@@ -17,6 +18,7 @@ from parkgraph.model.records import (
     Crossed,
     CrossedUnadmitted,
     Direction,
+    HoldExtended,
     Means,
     Personal,
     PresentationRefused,
@@ -26,7 +28,7 @@ from parkgraph.model.records import (
     VendOrdered,
     VendOutcome,
 )
-from parkgraph.model.sessions import TRANSITIONS, Session
+from parkgraph.model.sessions import TRANSITIONS, Session, SessionState
 from parkgraph_edge.rules.lanes import Effect, Finding
 from parkgraph_edge.rules.presentations import lock_after, match_code, match_plate
 from parkgraph_edge.store.facts import LotFacts
@@ -148,7 +150,12 @@ class Present:
         order = _vend(self.gate, admission.admission, facts, moment.at)
         return Decision(
             Admitted(admission.admission, admission.session, order.order),
-            [*_void_twins(session, facts, self.gate.direction), admission, order],
+            [
+                *_void_twins(session, facts, self.gate.direction),
+                admission,
+                *_hold_unknown(session, moment.at),
+                order,
+            ],
         )
 
     def _refuse(
@@ -273,6 +280,13 @@ def _void_twins(
     return [
         SessionVoided(session=twin.session, kept=session.session) for twin in facts.twins(session)
     ]
+
+
+def _hold_unknown(session: Session | None, now: datetime) -> list[HoldExtended]:
+    """Hold the space of one who came before his booking did: he may back out and try again."""
+    if session is None or session.state is not SessionState.ALLOTTED:
+        return []
+    return [HoldExtended(session=session.session, hold_until=now + HOLD)]
 
 
 def _means(presented: Presented) -> Means:

@@ -9,8 +9,9 @@ from typing import Final, Protocol
 import structlog
 from pydantic import ValidationError
 
-from parkgraph.journal.chain import Row, stream_of_cloud
-from parkgraph.journal.copies import give_back, receive
+from parkgraph.journal.chain import Head, Row, stream_of_cloud
+from parkgraph.journal.copies import give_back, receive, retry_dead_letters
+from parkgraph.journal.epochs import is_recovering
 from parkgraph.journal.ledger import SQL, JournalLedger
 from parkgraph.journal.messages import (
     Acknowledgement,
@@ -21,8 +22,9 @@ from parkgraph.journal.messages import (
     state_topic,
     topic,
 )
-from parkgraph.journal.sender import Sender
+from parkgraph.journal.sender import Recovered, Sender
 from parkgraph.model.records import AnyRecord
+from parkgraph.runtime.disk import PLENTY, Room
 from parkgraph.runtime.loops import keep_trying, together
 from parkgraph.runtime.mqtt import Channel, Message
 from parkgraph.runtime.sqlite import Reader
@@ -34,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 PUMP_EVERY_SECONDS: Final = 0.2
 STATE_EVERY_SECONDS: Final = 2.0
+# Below what the cloud takes for silence.
+STATE_WHEN_SHORT_SECONDS: Final = 8.0
 # How long the broker waits before it says that the lot cannot be reached: a short gap is none.
 WILL_DELAY_SECONDS: Final = 2
 LONGEST_PAUSE_SECONDS: Final = 8.0
@@ -52,7 +56,7 @@ class Connect(Protocol):
 class LotLink:
     """Replicates between one lot and the cloud, over one connection after the other."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it works on, and what it asks of its surroundings)
         self,
         terms: LotTerms,
         ledger: JournalLedger,
@@ -60,15 +64,23 @@ class LotLink:
         reader: Reader,
         *,
         occupied: Callable[[], frozenset[str]],
+        recovered: Recovered | None = None,
+        room: Room = PLENTY,
     ) -> None:
-        """Send the ledger's stream, and let directives be decided in the same ledger."""
+        """Send the ledger's stream, and let directives be decided in the same ledger.
+
+        `recovered`: see `Sender`. `room` is the disk's.
+        """
         self._terms = terms
         self._lot = terms.lot
         self._ledger = ledger
         self._writer = writer
         self._reader = reader
         self._occupied = occupied
-        self._sender = Sender(terms.lot, writer, reader, moment=ledger.moment)
+        self._room = room
+        self._sender = Sender(terms.lot, writer, reader, moment=ledger.moment, recovered=recovered)
+
+        self._has_retried = False
 
     async def keep_up(self, connect: Connect, state: Callable[[int], LotState]) -> None:
         """Connect again and again, and replicate while it lasts; `state` is told beside it."""
@@ -76,6 +88,9 @@ class LotLink:
         will = Message(state_topic(self._lot), down, is_retained=True)
 
         async def attempt() -> None:
+            if not self._has_retried:
+                await self._writer.submit(self._retry_dead_letters)
+                self._has_retried = True
             async with connect(
                 client=f"lot-{self._lot}", will=will, will_delay_seconds=WILL_DELAY_SECONDS
             ) as channel:
@@ -111,12 +126,17 @@ class LotLink:
 
     async def _keep_telling(self, channel: Channel, state: Callable[[int], LotState]) -> None:
         while True:
-            await asyncio.sleep(STATE_EVERY_SECONDS)
+            is_short = self._room.is_short
+            await asyncio.sleep(STATE_WHEN_SHORT_SECONDS if is_short else STATE_EVERY_SECONDS)
             await self._tell(channel, state)
 
     async def _tell(self, channel: Channel, state: Callable[[int], LotState]) -> None:
         head = await self._reader.one(SQL["head"], {"stream": self._lot, "name": "head"})
-        payload = state(head["seq"] if head else 0).model_dump_json().encode()
+        down = {"stream": stream_of_cloud(self._lot), "name": "head"}
+        copy = await self._reader.one(SQL["head"], down)
+        directives = Head.model_validate(dict(copy)) if copy else None
+        told = state(head["seq"] if head else 0).model_copy(update={"directives": directives})
+        payload = told.model_dump_json().encode()
         await channel.publish(Message(state_topic(self._lot), payload, is_retained=True))
 
     async def _listen(self, channel: Channel) -> None:
@@ -138,18 +158,36 @@ class LotLink:
                 await self._sender.take_back(channel, Batch.model_validate_json(message.payload))
             case _, "rows" if stream == down:
                 batch = Batch.model_validate_json(message.payload)
-                answer = await self._writer.submit(
-                    lambda connection: receive(connection, batch, take=self._take_directive)
+                directed = await self._writer.submit(
+                    lambda connection: self._receive(connection, batch)
                 )
-                payload = answer.model_dump_json().encode()
-                await channel.publish(Message(topic(down, "acknowledged"), payload))
+                if directed:
+                    payload = directed.model_dump_json().encode()
+                    await channel.publish(Message(topic(down, "acknowledged"), payload))
             case _, "missing" if stream == down:
                 missing = Missing.model_validate_json(message.payload)
                 returned = await give_back(self._reader, down, missing)
                 payload = returned.model_dump_json().encode()
                 await channel.publish(Message(topic(down, "returned"), payload))
 
+    def _receive(self, connection: sqlite3.Connection, batch: Batch) -> Acknowledgement | None:
+        """Take directives, unless nothing can be decided until the ledger is whole again."""
+        if is_recovering(connection, self._lot):
+            return None
+        down = stream_of_cloud(self._lot)
+        if batch.stream != down:
+            fault = f"rows of {batch.stream} on the topic of {down}"
+            return Acknowledgement(head=None, fault=fault)
+        return receive(connection, batch, take=self._take_directive)
+
+    def _retry_dead_letters(self, connection: sqlite3.Connection) -> None:
+        if not is_recovering(connection, self._lot):
+            retry_dead_letters(connection, stream_of_cloud(self._lot), self._take_directive)
+
     def _take_directive(
         self, connection: sqlite3.Connection, lot: str, row: Row, record: AnyRecord
     ) -> None:
-        self._ledger.decide(connection, TakeDirective(self._terms, record, self._occupied()))
+        directive = TakeDirective(
+            self._terms, record, self._occupied(), may_promise=self._room.may_promise
+        )
+        self._ledger.decide(connection, directive)

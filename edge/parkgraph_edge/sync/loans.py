@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 
+from parkgraph.journal.digests import sound
 from parkgraph.journal.ledger import Ledger
 from parkgraph.model.loans import reclaimed_after
 from parkgraph.runtime.clock import Clock
@@ -55,7 +56,7 @@ class Loans:
     async def look(self) -> None:
         """Take back what is due, and give other spaces for those that are lost."""
         now = self._clock.boot_seconds()
-        rows = await self._reader.all(SQL["allotments"], {"lot": self._lot})
+        rows = sound(await self._reader.all(SQL["allotments"], {"lot": self._lot}))
         lent = {
             (row["session"], row["lent_asked_at"]): now
             + reclaimed_after(timedelta(seconds=row["lent_seconds"])).total_seconds()

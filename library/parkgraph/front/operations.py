@@ -52,17 +52,17 @@ class SellingPort(Port, Protocol):
         """
         ...
 
-
-class LotPort(SellingPort, Protocol):
-    """What only a lot decides."""
-
     async def end(self, principal: Principal, session: str, *, idempotency: str | None) -> Session:
-        """Price a stay and let its vehicle out.
+        """Cancel a stay that is awaited; at the lot, price one that is inside and let it out.
 
         Raises:
             CallRefusedError: there is no such stay inside, or it has ended.
         """
         ...
+
+
+class LotPort(SellingPort, Protocol):
+    """What only a lot tells."""
 
     async def availability(self, lot: str) -> Availability:
         """Return the spaces of a lot that can be booked now.
@@ -136,7 +136,7 @@ async def list_sessions(port: Port, call: Call) -> SessionsAnswer:
     return SessionsAnswer(sessions=tuple(show_session(session) for session in found))
 
 
-async def end_session(port: LotPort, call: Call) -> SessionAnswer:
+async def end_session(port: SellingPort, call: Call) -> SessionAnswer:
     """POST /api/v1/sessions/{session}/end."""
     session = await _own_session(port, call)
     ended = await port.end(call.principal, session.session, idempotency=call.idempotency)
@@ -155,11 +155,10 @@ SHARED: Final[tuple[Operation[Port], ...]] = (
 IN_THE_CLOUD: Final[tuple[Operation[SellingPort], ...]] = (
     *SHARED,
     Operation("POST", "/api/v1/sessions", 201, create_session),
+    Operation("POST", "/api/v1/sessions/{session}/end", 200, end_session),
 )
 AT_THE_LOT: Final[tuple[Operation[LotPort], ...]] = (
-    *SHARED,
-    Operation("POST", "/api/v1/sessions", 201, create_session),
-    Operation("POST", "/api/v1/sessions/{session}/end", 200, end_session),
+    *IN_THE_CLOUD,
     Operation("GET", "/api/v1/lots/{lot}/availability", 200, lot_availability),
 )
 

@@ -49,6 +49,10 @@ _SQL: Final = load_queries("parkgraph.journal", "apply.sql")
 # What a record says, with its lot and time: the named parameters of the queries.
 Values = dict[str, Any]
 
+# Where the cloud can put a stay that the lot still takes for an unsold allotment.
+_CLOSED_AHEAD_OF_LOT: Final = frozenset({SessionState.CANCELLED, SessionState.VOID})
+_AHEAD_OF_LOT: Final = _CLOSED_AHEAD_OF_LOT | {SessionState.RESERVED}
+
 _UNTOLD: Final[Mapping[str, None]] = dict.fromkeys(
     (
         "fleet",
@@ -125,7 +129,7 @@ def _change_booking(record: AnyRecord, values: Values, connection: sqlite3.Conne
             _move(record.session, record, values, connection)
             _set_buyer(record, values, connection)
         case HoldExtended():
-            _execute(connection, "set_reserved", values)
+            _execute(connection, "set_hold", values)
         case SpaceReassigned():
             _execute(connection, "free_space", values)
             _execute(connection, "set_space", values)
@@ -205,11 +209,16 @@ def _begin_epoch(record: EpochBegan, values: Values, connection: sqlite3.Connect
 def _tell_session(record: SessionTold, values: Values, connection: sqlite3.Connection) -> None:
     known = _execute(connection, "session_state", values).fetchone()
     is_ahead = known and record.state == SessionState.ALLOTTED and known["state"] != record.state
-    if is_ahead:  # sold, returned or cancelled meanwhile, which the lot has not read yet
-        if SessionState(known["state"]) in OPEN_STATES:
-            _hold(record.space, values, connection)
+    if not is_ahead:
+        _put_session(record, values, connection)
         return
-    _put_session(record, values, connection)
+    # Sold, returned or cancelled meanwhile, which the lot has not read yet.
+    if known["state"] not in _AHEAD_OF_LOT:  # it came, and the lot has lost that
+        _execute(connection, "set_state", values, state=SessionState.RESERVED)
+        what = f"was {known['state']} here when the lot lost it"
+        _execute(connection, "put_conflict", values, kind="unproved", what=what)
+    if known["state"] not in _CLOSED_AHEAD_OF_LOT:
+        _hold(record.space, values, connection)
 
 
 def _allot(record: AllotmentGranted, values: Values, connection: sqlite3.Connection) -> None:
@@ -252,7 +261,7 @@ def _set_buyer(
 ) -> None:
     vehicle = _vehicle(record.personal)
     _execute(connection, "set_buyer", {"twin": None, **values}, **vehicle)
-    _execute(connection, "set_reserved", values)
+    _execute(connection, "set_hold", values)
 
 
 def _vehicle(personal: Personal | None) -> Values:
@@ -290,7 +299,8 @@ def _cross(record: Crossed, values: Values, connection: sqlite3.Connection) -> N
 def _leave(values: Values, connection: sqlite3.Connection) -> None:
     """Let the space go, and the plate, for which another stay of the same vehicle may wait."""
     _execute(connection, "free_space", values)
-    _execute(connection, "untwin", values)
+    for waiting in _execute(connection, "twins_of", values).fetchall():
+        _execute(connection, "set_twin", values, session=waiting["session"])
 
 
 def _move(session: str, record: AnyRecord, values: Values, connection: sqlite3.Connection) -> None:

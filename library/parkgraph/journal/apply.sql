@@ -35,12 +35,28 @@ UPDATE sessions
        plate_folded = :plate_folded
  WHERE lot = :lot AND session = :session;
 
--- name: set_reserved
-UPDATE sessions SET hold_until = :hold_until
- WHERE lot = :lot AND session = :session AND state = 'reserved';
+-- name: set_hold
+UPDATE sessions SET hold_until = :hold_until WHERE lot = :lot AND session = :session;
 
--- name: untwin
-UPDATE sessions SET twin = NULL WHERE lot = :lot AND twin = :session;
+-- name: twins_of
+SELECT session FROM sessions WHERE lot = :lot AND twin = :session ORDER BY session;
+
+-- name: set_twin
+-- Another open stay that has the plate or the VIN now; NULL where the vehicle is this stay's alone.
+UPDATE sessions SET twin = (
+    SELECT session FROM (
+        SELECT other.session FROM sessions AS other
+         WHERE other.lot = :lot AND other.plate_letters = sessions.plate_letters
+           AND other.twin IS NULL
+           AND other.state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
+         UNION ALL
+        SELECT other.session FROM sessions AS other
+         WHERE other.lot = :lot AND other.vin = sessions.vin
+           AND other.twin IS NULL
+           AND other.state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving'))
+     ORDER BY session
+     LIMIT 1)
+ WHERE lot = :lot AND session = :session;
 
 -- name: set_space
 UPDATE sessions SET space = :space WHERE lot = :lot AND session = :session;

@@ -47,7 +47,7 @@ class Row(BaseModel):
     @classmethod
     def of(cls, columns: Mapping[str, Any]) -> "Row":
         """Take the columns of the `journal` table."""
-        return cls.model_validate({name: columns[name] for name in cls.model_fields})
+        return cls.model_validate({name: columns[name] for name in cls.model_fields}, strict=True)
 
 
 class Head(BaseModel):

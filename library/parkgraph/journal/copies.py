@@ -27,7 +27,7 @@ MOST_ROWS: Final = 128
 MOST_BYTES: Final = 128 * 1024
 
 # What a row can say that no facts follow from.
-_UNAPPLICABLE: Final = (
+UNAPPLICABLE: Final = (
     ValueError,
     OverflowError,
     UnexpectedRecordError,
@@ -64,7 +64,7 @@ def receive(
     if fault := first_fault(batch.stream, start, new):
         return _acknowledged(connection, batch.stream, head, fault)
     if new and start is not head:
-        put_epoch(connection, batch.stream, batch.epoch, head and _predecessor(batch))
+        put_epoch(connection, batch.stream, batch.epoch, head and predecessor_in(batch))
     for row in new:
         store_row(connection, batch.stream, batch.epoch, row)
         _take_or_set_aside(connection, batch, row, take)
@@ -82,16 +82,20 @@ async def give_back(reader: Reader, stream: str, missing: Missing) -> Batch:
             SQL["row_at"], {"stream": stream, "epoch": after.epoch, "seq": after.seq}
         )
         if known is None or known["hash"] != after.hash:
-            return Batch(stream=stream, epoch=after.epoch, rows=(), fault="not in the copy")
-    return await next_batch(reader, stream, after) or Batch(
+            return Batch(
+                stream=stream, epoch=after.epoch, rows=(), fault="not in the copy", after=after
+            )
+    batch = await next_batch(reader, stream, after) or Batch(
         stream=stream, epoch=after.epoch if after else 0, rows=()
     )
+    return batch.model_copy(update={"after": after})
 
 
 async def next_batch(reader: Reader, stream: str, after: Head | None) -> Batch | None:
     """Return the rows of `stream` that come after `after`, or None when there are none.
 
-    Where another epoch follows on that row, the rows are those of the other epoch.
+    Where another epoch follows on that row or on one before it, the rows are those of the other
+    epoch: what stands after its predecessor is superseded.
     """
     place = {"epoch": after.epoch if after else None, "seq": after.seq if after else None}
     begun = await reader.one(SQL["epoch_after"], {"stream": stream} | place)
@@ -151,7 +155,7 @@ def _begin(
         return None, f"epoch {batch.epoch} is not known; send it from its first row"
     if head is None:
         return start, None
-    after = _predecessor(batch)
+    after = predecessor_in(batch)
     if after is None:
         return None, (
             f"epoch {batch.epoch} does not say what it follows on, and the copy has epoch"
@@ -167,7 +171,8 @@ def _begin(
     return start, None
 
 
-def _predecessor(batch: Batch) -> Head | None:
+def predecessor_in(batch: Batch) -> Head | None:
+    """Return the row on which the epoch that `batch` begins says that it follows, or None."""
     try:
         record = parse_record(batch.rows[0].body, None)
     except ValidationError:
@@ -180,9 +185,9 @@ def _predecessor(batch: Batch) -> Head | None:
 def _take_or_set_aside(connection: sqlite3.Connection, batch: Batch, row: Row, take: Take) -> None:
     connection.execute("SAVEPOINT one_row")
     try:
-        _wait_for_subject(connection, batch.stream, row)
+        _wait_for_subject(connection, batch, row)
         take(connection, lot_of(batch.stream), row, parse_record(row.body, row.personal))
-    except _UNAPPLICABLE as error:
+    except UNAPPLICABLE as error:
         connection.execute("ROLLBACK TO one_row")
         letter = DeadLetter(epoch=batch.epoch, seq=row.seq, subject=row.subject, why=str(error))
         put_dead_letter(connection, batch.stream, letter)
@@ -190,8 +195,14 @@ def _take_or_set_aside(connection: sqlite3.Connection, batch: Batch, row: Row, t
     connection.execute("RELEASE one_row")
 
 
-def _wait_for_subject(connection: sqlite3.Connection, stream: str, row: Row) -> None:
-    parameters = {"stream": stream, "subject": row.subject}
+def _wait_for_subject(connection: sqlite3.Connection, batch: Batch, row: Row) -> None:
+    """Raise where an earlier row of the subject was set aside.
+
+    An epoch of a lot begins with all that is open, so there no row of an ended epoch holds it up.
+    """
+    is_of_lot = batch.stream == lot_of(batch.stream)
+    epoch = batch.epoch if is_of_lot else None
+    parameters = {"stream": batch.stream, "subject": row.subject, "epoch": epoch}
     first = connection.execute(SQL["dead_letter_of_subject"], parameters).fetchone()["seq"]
     if first is not None:
         raise FactsConflictError(f"waits for row {first} of the same subject, which was set aside")

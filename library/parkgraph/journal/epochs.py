@@ -2,9 +2,11 @@
 
 import sqlite3
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from parkgraph.journal.chain import Head, lot_of
+from parkgraph.journal.digests import sound
 from parkgraph.journal.facts import session_of
 from parkgraph.journal.ledger import SQL, Moment, first_head, read_head, record_all
 from parkgraph.model.records import (
@@ -18,6 +20,10 @@ from parkgraph.model.records import (
 )
 
 RECOVERING: Final = "recovering"
+# For so long a copy that was restored can ask again.
+KEPT_FOR: Final = timedelta(days=35)
+MOST_ROWS_OF_AN_EPOCH: Final = 1_000_000
+MOST_ROWS_PRUNED_AT_ONCE: Final = 1_000
 _TOLD: Final = frozenset(SessionTold.model_fields)
 
 
@@ -31,15 +37,17 @@ def begin_epoch(
     """Let `stream` go on under a new epoch, after the last row that the other side surely has.
 
     An epoch of a lot begins with its facts: its description, the stays that are open, and those
-    that the rows which nobody acknowledged were about.
+    that the rows which the new epoch supersedes were about. Where nothing of the present epoch was
+    acknowledged, all of it is still to be sent, so that no row ever has two successors.
     """
     own = read_head(connection, stream, "head")
     known = read_head(connection, stream, "acknowledged")
-    after = own if why == "compaction" else known
+    is_superseding = why != "compaction" and known and own and known.epoch == own.epoch
+    after = known if is_superseding else own
     records: list[AnyRecord] = []
     is_of_cloud = stream != lot_of(stream)
     if not is_of_cloud:
-        records = _snapshot(connection, stream, known)
+        records = _snapshot(connection, stream, after)
     began = EpochBegan(
         why=why,
         predecessor=Place.model_validate(after.model_dump()) if after else None,
@@ -51,19 +59,58 @@ def begin_epoch(
     return head
 
 
-def _snapshot(connection: sqlite3.Connection, lot: str, known: Head | None) -> list[AnyRecord]:
+def keep_short(connection: sqlite3.Connection, stream: str, moment: Moment) -> None:
+    """Begin an epoch where the present one is old or long, and prune one step of what has ended."""
+    head = read_head(connection, stream, "head")
+    if head is None or is_recovering(connection, stream):
+        return
+    first = connection.execute(
+        SQL["time_of"], {"stream": stream, "epoch": head.epoch, "seq": 1}
+    ).fetchone()
+    is_old = first and datetime.fromisoformat(first["at"]) < moment.at - KEPT_FOR
+    if is_old or head.seq > MOST_ROWS_OF_AN_EPOCH:
+        begin_epoch(connection, stream, moment, why="compaction")
+    prune(connection, stream, moment, known=read_head(connection, stream, "acknowledged"))
+
+
+def prune(
+    connection: sqlite3.Connection, stream: str, moment: Moment, *, known: Head | None
+) -> None:
+    """Forget the first epoch of `stream` whole, once all of it is old and the other side has it.
+
+    `known` is what the other side has. The rows then go in small steps, so that no command waits
+    long. An epoch with a row that was set aside stays.
+    """
+    place = connection.execute(SQL["first_ended_epoch"], {"stream": stream}).fetchone()
+    if place and known and known.epoch != place["epoch"]:
+        parameters = {"stream": stream, "epoch": place["epoch"]}
+        last = connection.execute(SQL["last_time"], parameters).fetchone()
+        has_letter = connection.execute(SQL["has_dead_letter"], parameters).fetchone()
+        is_old = last is None or datetime.fromisoformat(last["at"]) < moment.at - KEPT_FOR
+        if is_old and not has_letter:
+            connection.execute(SQL["forget_predecessor"], parameters)
+            connection.execute(SQL["forget_epoch"], parameters)
+    forgotten = connection.execute(SQL["forgotten_epoch"], {"stream": stream}).fetchone()
+    if forgotten:
+        parameters = {"stream": stream, "epoch": forgotten["epoch"]}
+        step = parameters | {"most": MOST_ROWS_PRUNED_AT_ONCE}
+        if connection.execute(SQL["prune_rows"], step).rowcount == 0:
+            connection.execute(SQL["end_pruning"], parameters)
+
+
+def _snapshot(connection: sqlite3.Connection, lot: str, after: Head | None) -> list[AnyRecord]:
     parameters = {
         "lot": lot,
-        "epoch": known.epoch if known else None,
-        "seq": known.seq if known else 0,
+        "epoch": after.epoch if after else None,
+        "seq": after.seq if after else 0,
     }
-    lots = connection.execute(SQL["description_of"], {"lot": lot}).fetchone()
+    lots = sound(connection.execute(SQL["description_of"], {"lot": lot}))
     records: list[AnyRecord] = []
     if lots:
-        description = parse_record(lots["description"], None)
+        description = parse_record(lots[0]["description"], None)
         assert isinstance(description, LotDescribed)
         records.append(description)
-    for row in connection.execute(SQL["sessions_to_tell"], parameters):
+    for row in sound(connection.execute(SQL["sessions_to_tell"], parameters)):
         session = session_of(row)
         told = {name: value for name, value in asdict(session).items() if name in _TOLD}
         personal = Personal(plate=session.plate, vin=session.vin, gate_code=session.gate_code)

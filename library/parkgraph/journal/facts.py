@@ -5,6 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Final
 
+from parkgraph.journal.digests import sound
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.plates import Plate
 from parkgraph.model.sessions import Session, SessionState
@@ -45,11 +46,11 @@ def same_request(made: Session, plate: Plate | None, vin: str | None) -> Session
 
 async def find_session(reader: Reader, session: str) -> Session | None:
     """Return one stay, or None."""
-    row = await reader.one(_SQL["session"], {"session": session})
-    return session_of(row) if row else None
+    rows = sound(await reader.all(_SQL["session"], {"session": session}))
+    return session_of(rows[0]) if rows else None
 
 
 async def find_sessions_of_fleet(reader: Reader, fleet: str, *, limit: int) -> list[Session]:
     """Return the newest stays of a fleet, newest first."""
     rows = await reader.all(_SQL["sessions_of_fleet"], {"fleet": fleet, "limit": limit})
-    return [session_of(row) for row in rows]
+    return [session_of(row) for row in sound(rows)]

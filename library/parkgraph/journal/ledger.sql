@@ -29,7 +29,7 @@ VALUES (:stream, :epoch, :after_epoch, :after_seq);
 SELECT after_epoch, after_seq FROM epochs WHERE stream = :stream AND epoch = :epoch;
 
 -- name: description_of
-SELECT description FROM lots WHERE lot = :lot;
+SELECT * FROM lots WHERE lot = :lot;
 
 -- name: sessions_to_tell
 -- Open stays, and those that rows which nobody acknowledged were about.
@@ -41,9 +41,54 @@ SELECT * FROM sessions
  ORDER BY session;
 
 -- name: epoch_after
--- The epoch that follows on a row; on nothing, the first one.
+-- The epoch that follows on a row or an earlier one of its epoch; on nothing, the first one.
 SELECT epoch FROM epochs
- WHERE stream = :stream AND after_epoch IS :epoch AND after_seq IS :seq;
+ WHERE stream = :stream AND after_epoch IS :epoch AND (after_seq IS :seq OR after_seq <= :seq);
+
+-- name: place_of_successor
+-- The row on which our next epoch follows, where that is before a row that a copy has.
+SELECT journal.epoch, journal.seq, journal.hash
+  FROM epochs
+  JOIN journal ON journal.stream = epochs.stream AND journal.epoch = epochs.after_epoch
+              AND journal.seq = epochs.after_seq
+ WHERE epochs.stream = :stream AND epochs.after_epoch = :epoch AND epochs.after_seq <= :seq;
+
+-- name: time_of
+SELECT at FROM journal WHERE stream = :stream AND epoch = :epoch AND seq = :seq;
+
+-- name: last_time
+SELECT at FROM journal WHERE stream = :stream AND epoch = :epoch ORDER BY seq DESC LIMIT 1;
+
+-- name: first_ended_epoch
+-- The first epoch of a stream, where another follows on it.
+SELECT first.epoch
+  FROM epochs AS first
+  JOIN epochs AS next ON next.stream = first.stream AND next.after_epoch = first.epoch
+ WHERE first.stream = :stream AND first.after_epoch IS NULL;
+
+-- name: has_dead_letter
+SELECT 1 FROM dead_letters WHERE stream = :stream AND epoch = :epoch LIMIT 1;
+
+-- name: forget_predecessor
+UPDATE epochs SET after_epoch = NULL, after_seq = NULL
+ WHERE stream = :stream AND after_epoch = :epoch;
+
+-- name: forget_epoch
+-- It follows on no row and none on it: its rows are being deleted.
+UPDATE epochs SET after_epoch = -1 WHERE stream = :stream AND epoch = :epoch;
+
+-- name: forgotten_epoch
+SELECT epoch FROM epochs WHERE stream = :stream AND after_epoch = -1 LIMIT 1;
+
+-- name: prune_rows
+-- The last ones, so that those which are still there verify.
+DELETE FROM journal
+ WHERE stream = :stream AND epoch = :epoch
+   AND seq IN (SELECT seq FROM journal
+                WHERE stream = :stream AND epoch = :epoch ORDER BY seq DESC LIMIT :most);
+
+-- name: end_pruning
+DELETE FROM epochs WHERE stream = :stream AND epoch = :epoch;
 
 -- name: forget_head
 DELETE FROM cursors WHERE stream = :stream AND name = :name;
@@ -60,4 +105,5 @@ SELECT epoch, seq, subject, why FROM dead_letters WHERE stream = :stream ORDER B
 DELETE FROM dead_letters WHERE stream = :stream;
 
 -- name: dead_letter_of_subject
-SELECT MIN(seq) AS seq FROM dead_letters WHERE stream = :stream AND subject = :subject;
+SELECT MIN(seq) AS seq FROM dead_letters
+ WHERE stream = :stream AND subject = :subject AND (:epoch IS NULL OR epoch = :epoch);

@@ -27,14 +27,15 @@ class _Said(BaseModel):
 class Batch(_Said):
     """Rows of one epoch of a stream, in order and without a gap.
 
-    As an answer to `Missing`: without rows when there are no more, with a fault when the copy has
-    never had the row that was named.
+    As an answer to `Missing`, which said `after`: without rows when there are no more, with a fault
+    when the copy has never had the row that was named.
     """
 
     stream: str
     epoch: Count
     rows: tuple[Row, ...]
     fault: str | None = None
+    after: Head | None = None
 
 
 class DeadLetter(_Said):
@@ -61,7 +62,10 @@ class Missing(_Said):
 
 
 class LotState(_Said):
-    """How a lot is now. Newest wins; never journaled."""
+    """How a lot is now. Newest wins; never journaled.
+
+    `directives` is how far its copy of what the cloud decided has come; an older lot does not say.
+    """
 
     link: Literal["up", "down"]
     at: str | None = None
@@ -69,6 +73,7 @@ class LotState(_Said):
     spaces: int = 0
     head_seq: Count = 0
     away: dict[str, str] = {}
+    directives: Head | None = None
 
 
 def topic(stream: str, kind: Kind) -> str:

@@ -373,10 +373,14 @@ class KeyBarred(Record):
 
 
 class AllotmentsAsked(Record):
-    """The cloud asks for spaces to sell, and for more time for those it has."""
+    """The cloud asks for spaces to sell, and for more time for those it has: `unsold`.
+
+    None: an older cloud, which wants more time for whatever it has.
+    """
 
     type: Literal["allotments_asked"] = "allotments_asked"
     asked_at: AwareDatetime
+    unsold: tuple[str, ...] | None = None
 
 
 class AllotmentSold(Record):

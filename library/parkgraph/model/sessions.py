@@ -71,6 +71,8 @@ TRANSITIONS: Final[Mapping[tuple[SessionState, type[Record]], SessionState]] = {
     # Only in the cloud, which may be ahead of what the lot has read.
     (SessionState.RESERVED, AllotmentReclaimed): SessionState.NO_SHOW,
     (SessionState.VOID, AllotmentReclaimed): SessionState.VOID,
+    (SessionState.VOID, SessionVoided): SessionState.VOID,
+    (SessionState.VOID, AdmissionGranted): SessionState.ARRIVING,  # returned, and its buyer came
     (SessionState.CANCELLED, AllotmentReclaimed): SessionState.CANCELLED,
     (SessionState.CANCELLED, SessionCancelled): SessionState.CANCELLED,
     (SessionState.CANCELLED, NoShowDeclared): SessionState.CANCELLED,

@@ -34,3 +34,9 @@ def set_up(*, to: str | None = None) -> None:
     # Libraries speak when we have said it better; what asyncio has to say is a bug.
     logging.getLogger().addHandler(logging.NullHandler())
     logging.getLogger("asyncio").addHandler(logging.StreamHandler(stream))
+
+
+def leave_out_details(is_left_out: bool) -> None:  # noqa: FBT001
+    """Log from now on only what somebody has to do something about, or everything again."""
+    level = logging.WARNING if is_left_out else logging.NOTSET
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))

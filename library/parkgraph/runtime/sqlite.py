@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -18,7 +19,14 @@ _PRAGMAS: Final[Mapping[str, str | int]] = {
     "journal_mode": "wal",
     "synchronous": 2,
     "foreign_keys": 1,
+    "temp_store": 2,  # what a savepoint needs to go back to stays in memory
 }
+# What Python's module raises without a code where a value is none, or a function of ours refuses.
+_DAMAGE: Final = ("Could not decode to UTF-8", "user-defined function raised exception")
+
+
+class DiskFullError(UnavailableError):
+    """There is no room for what was to be written."""
 
 
 @contextlib.contextmanager
@@ -26,18 +34,23 @@ def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, with the file, what is wrong and what to do.
 
     Raises:
-        UnavailableError: the disk is full, or the file is held by another or cannot be reached.
+        DiskFullError: the disk is full.
+        UnavailableError: the file is held by another or cannot be reached.
         CorruptError: the file is no database, or a damaged one.
     """
     try:
         yield
+    except UnicodeDecodeError as error:  # the name of a column, in a damaged schema
+        raise CorruptError(f"{path}: the database is damaged ({error})") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
-            raise UnavailableError(f"{path}: the disk is full; make room on it") from error
+            raise DiskFullError(f"{path}: the disk is full; make room on it") from error
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise UnavailableError(f"{path}: another program holds it; end that") from error
-        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or str(error).startswith(
+            _DAMAGE
+        ):
             raise CorruptError(
                 f"{path}: the database is damaged ({error}); keep the file for examination, "
                 "restore a backup or move it away"
@@ -68,6 +81,23 @@ def lock(path: Path) -> int:
     return descriptor
 
 
+def row_digest(*values: Any) -> str:
+    """Return the digest of a row's values, in the order of its columns."""
+    return hashlib.blake2b(ascii(values).encode(), digest_size=8).hexdigest()
+
+
+def check_digest(digest: Any, *values: Any) -> None:
+    """Raise `CorruptError` where `digest` is not the one of `values`."""
+    if digest != row_digest(*values):
+        raise CorruptError("a row does not fit its digest")
+
+
+def add_functions(connection: sqlite3.Connection) -> None:
+    """Let SQL call `row_digest` and `check_digest`, as triggers of a schema may."""
+    connection.create_function("row_digest", -1, row_digest, deterministic=True)
+    connection.create_function("check_digest", -1, check_digest)
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Open `path` for its one writer, in autocommit mode, and read the pragmas back.
 
@@ -81,6 +111,7 @@ def connect(path: Path) -> sqlite3.Connection:
             held = connection.execute(f"PRAGMA {name}").fetchone()[0]
             if held != value:
                 raise CorruptError(f"{path}: pragma {name} is {held}, not {value}")
+        add_functions(connection)
     return connection
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from parkgraph.runtime.errors import CorruptError, UnavailableError
-from parkgraph.runtime.sqlite import translated
+from parkgraph.runtime.sqlite import DiskFullError, translated
 
 BATCH: Final = 64
 MOST_WAITING: Final = 1024
@@ -37,8 +37,9 @@ class Writer:
 
     Each job runs in a savepoint, so a job that raises leaves nothing behind and harms no other.
     Nobody is answered before the commit, and before what is to happen after each commit. A full
-    disk fails the whole batch and the writer goes on; any other error of the disk or the file, and a
-    job that finds what cannot be (`CorruptError`), ends it: `run` raises.
+    disk fails the whole batch and the writer goes on; any other error of the disk or the file, and
+    a job that finds what cannot be (`CorruptError`), ends it: `run` raises. A job whose caller went
+    away before it began does not run.
     """
 
     def __init__(
@@ -47,14 +48,18 @@ class Writer:
         path: Path,
         *,
         after_commit: Job[None] | None = None,
+        on_full: Callable[[], bool] = lambda: False,
     ) -> None:
         """Write on `connection`, which now belongs to this object, to the file `path`.
 
-        `after_commit` runs after each commit, before anybody is answered.
+        `after_commit` runs after each commit, before anybody is answered. `on_full` is asked to
+        make room when the disk is full; where it could, urgent jobs are tried once more. Both run
+        on the writer's thread.
         """
         self._connection = connection
         self._path = path
         self._after_commit = after_commit
+        self._on_full = on_full
         self._loop = asyncio.get_running_loop()
         self._thread: Executor = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._ended: asyncio.Future[None] = self._loop.create_future()
@@ -107,12 +112,11 @@ class Writer:
         """Hand the next batch to the thread, unless it has one."""
         if self._in_hand or self._ended.done():
             return
-        is_urgent = bool(self._urgent)
-        queue = self._urgent if is_urgent else self._waiting
-        batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+        urgent = _next_batch(self._urgent)
+        batch = urgent or _next_batch(self._waiting)
         self._in_hand = batch
         if batch:
-            work = self._loop.run_in_executor(self._thread, self._commit, batch, is_urgent)
+            work = self._loop.run_in_executor(self._thread, self._commit, batch, bool(urgent))
             work.add_done_callback(self._hand_back)
         elif self._is_closing:
             closed = self._loop.run_in_executor(self._thread, self._connection.close)
@@ -146,6 +150,20 @@ class Writer:
 
         Returns how many of it ran.
         """
+        ran, error = self._transact(batch, is_urgent=is_urgent)
+        if isinstance(error, DiskFullError) and self._on_full() and is_urgent:
+            ran, error = self._transact(batch, is_urgent=True)
+        if error is not None:
+            for waiting in batch:
+                waiting.error = error
+        elif self._after_commit:
+            self._after_commit(self._connection)
+        return ran
+
+    def _transact(
+        self, batch: list[_Waiting], *, is_urgent: bool
+    ) -> tuple[int, UnavailableError | None]:
+        """Return how many jobs are settled, and the error of them all if nothing was committed."""
         ran = 0
         try:
             with translated(self._path):
@@ -161,24 +179,30 @@ class Writer:
             # SQLite may have ended the transaction itself: no job can be told from the others.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            for waiting in batch:
-                waiting.error = error
-            return len(batch)
-        if self._after_commit:
-            self._after_commit(self._connection)
-        return ran
+            return len(batch), error
+        return ran, None
 
     def _run_one(self, waiting: _Waiting) -> None:
         self._connection.execute("SAVEPOINT job")
+        waiting.error = None
         try:
             waiting.result = waiting.job(self._connection)
         except Exception as error:  # it is the caller's, who gets it after the commit
             is_of_sqlite = isinstance(error, sqlite3.Error) and not isinstance(error, _BUGS)
-            if is_of_sqlite or isinstance(error, CorruptError):
+            if is_of_sqlite or isinstance(error, CorruptError | UnicodeDecodeError):
                 raise
             self._connection.execute("ROLLBACK TO job")
             waiting.error = error
         self._connection.execute("RELEASE job")
+
+
+def _next_batch(queue: deque[_Waiting]) -> list[_Waiting]:
+    batch: list[_Waiting] = []
+    while queue and len(batch) < BATCH:
+        waiting = queue.popleft()
+        if not waiting.answer.cancelled():
+            batch.append(waiting)
+    return batch
 
 
 def _answer(waiting: _Waiting) -> None:

@@ -1,0 +1,335 @@
+"""What the cloud decides and what the lot makes of it; the lot's own facts have the last word."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parkgraph.model.errors import CallRefusedError
+from parkgraph.model.records import (
+    AllotmentGranted,
+    AllotmentReclaimed,
+    AllotmentReturned,
+    AllotmentsRenewed,
+    CancelAsked,
+    ConflictFound,
+    EpochBegan,
+    ExtensionAsked,
+    HoldExtended,
+    KeyBarred,
+    KeyRevoked,
+    Place,
+    Reason,
+    SessionCancelled,
+    SpaceReassigned,
+)
+from parkgraph.model.sessions import SessionState
+from parkgraph_edge.store.directives import NoDirectiveError, ReclaimAllotments, ReplaceLostSpaces
+from parkgraph_edge.store.opening import OpenLot
+from parkgraph_edge.store.passages import Refused
+from tests.builders import LOT, NOON, a_booking, a_reservation, typed
+from tests.fakes import FakeClock, open_ledger
+from tests.lending import (
+    LENDING,
+    SPACES,
+    STANDARD,
+    Lender,
+    a_lender,
+    a_mixed_lot,
+    a_sale,
+    an_asking,
+    assert_facts_follow,
+)
+
+
+@pytest.fixture
+async def lot(tmp_path: Path) -> AsyncIterator[Lender]:
+    """Give a lot; whatever a test did, its facts follow from its journal."""
+    clock = FakeClock()
+    async with open_ledger(tmp_path, clock=clock) as ledger:
+        yield await a_lender(ledger, clock)
+        assert_facts_follow(ledger, tmp_path)
+
+
+def kinds(records: list[Any]) -> list[type]:
+    return [type(record) for record in records]
+
+
+# Lending
+
+
+async def test_of_each_class_the_most_is_lent_and_each_space_is_of_its_class(lot: Lender) -> None:
+    lent = await lot.lend()
+
+    assert [stay.space for stay in lent] == ["A-1", "H-1", "S-1", "S-2"]
+
+
+async def test_a_lent_space_has_an_id_a_code_and_a_price_before_it_has_a_buyer(lot: Lender) -> None:
+    (stay, *_) = await lot.lend()
+
+    assert stay.session.startswith("sess_")
+    assert len(stay.gate_code) == 9
+    assert (stay.rate_minor_per_hour, stay.plate, stay.fleet) == (350, None, None)
+
+
+async def test_the_codes_of_one_decision_differ(lot: Lender) -> None:
+    codes = [stay.gate_code for stay in await lot.lend()]
+
+    assert len(set(codes)) == len(codes)
+
+
+async def test_a_space_where_somebody_stands_is_not_lent(lot: Lender) -> None:
+    lent = await lot.lend(occupied=frozenset({"S-1", "A-1"}))
+
+    assert [stay.space for stay in lent] == ["A-2", "H-1", "S-2", "S-3"]
+
+
+async def test_a_lot_that_lends_nothing_answers_nothing(lot: Lender) -> None:
+    terms = replace(LENDING, allotments={})
+
+    assert await lot.take(an_asking(), terms=terms) == []
+
+
+async def test_what_is_lent_is_not_booked_at_the_lot(lot: Lender) -> None:
+    await lot.lend()
+
+    session = await lot.ledger.submit(a_booking())
+
+    assert session.space == "S-3"
+
+
+async def test_who_asks_again_gets_more_time_and_no_more_spaces(lot: Lender) -> None:
+    before = await lot.lend()
+    later = NOON + timedelta(hours=6)
+
+    records = await lot.take(an_asking(later))
+
+    ids = {stay.session for stay in before}
+    (renewed,) = records
+    assert isinstance(renewed, AllotmentsRenewed)
+    assert set(renewed.sessions) == ids
+    assert {stay.lent_asked_at for stay in lot.lent()} == {later}
+
+
+async def test_what_was_sold_is_made_up_for_at_the_next_asking(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.take(a_sale(standard))
+
+    records = await lot.take(an_asking(NOON + timedelta(hours=1)))
+
+    granted = [r for r in records if isinstance(r, AllotmentGranted)]
+    assert [grant.space for grant in granted] == ["S-3"]
+
+
+async def test_what_the_cloud_does_not_name_gets_no_more_time(lot: Lender) -> None:
+    first, *others = await lot.lend()
+    known = tuple(stay.session for stay in others)
+
+    await lot.take(an_asking(NOON + timedelta(hours=1), unsold=known))
+
+    assert lot.now_of(first).lent_asked_at == NOON
+    assert lot.now_of(others[0]).lent_asked_at == NOON + timedelta(hours=1)
+
+
+async def test_a_lot_that_lends_less_than_before_lets_the_rest_run_out(lot: Lender) -> None:
+    await lot.lend()
+    less = replace(LENDING, allotments={STANDARD: 1})
+
+    (renewed,) = await lot.take(an_asking(NOON + timedelta(hours=1)), terms=less)
+
+    assert isinstance(renewed, AllotmentsRenewed)
+    assert len(renewed.sessions) == 1
+
+
+# Reclaiming
+
+
+async def test_a_loan_that_is_over_is_taken_back_and_can_be_booked(lot: Lender) -> None:
+    lent = await lot.lend()
+    due = {stay.session: "2026-06-01T12:00:00Z" for stay in lent}
+
+    assert await lot.ledger.submit(ReclaimAllotments(LOT, due)) == 4
+
+    assert lot.lent() == []
+    assert (await lot.ledger.submit(a_booking())).space == "S-1"
+
+
+async def test_a_loan_that_was_renewed_is_not_taken_back(lot: Lender) -> None:
+    lent = await lot.lend()
+    due = {stay.session: "2026-06-01T12:00:00Z" for stay in lent}
+    await lot.take(an_asking(NOON + timedelta(hours=1)))
+
+    assert await lot.ledger.submit(ReclaimAllotments(LOT, due)) == 0
+
+
+async def test_what_was_sold_is_not_taken_back(lot: Lender) -> None:
+    lent = await lot.lend()
+    await lot.take(a_sale(lent[2]))
+    due = {lent[2].session: "2026-06-01T12:00:00Z"}
+
+    assert await lot.ledger.submit(ReclaimAllotments(LOT, due)) == 0
+
+
+# Returns, cancellations, extensions
+
+
+async def test_what_the_cloud_returns_is_the_lot_s_again(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+
+    records = await lot.take(AllotmentReturned(session=standard.session))
+
+    assert records == [AllotmentReclaimed(session=standard.session, why="returned")]
+    assert (await lot.ledger.submit(a_booking())).space == "S-1"
+
+
+@pytest.mark.parametrize("state", ["arriving", "parked", "leaving", "completed"])
+async def test_a_return_of_what_somebody_came_for_changes_nothing(lot: Lender, state: str) -> None:
+    standard = (await lot.lend())[2]
+    await lot.bring_to(standard, state)
+
+    assert await lot.take(AllotmentReturned(session=standard.session)) == []
+
+
+async def test_a_return_of_what_was_sold_changes_nothing(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.take(a_sale(standard))
+
+    assert await lot.take(AllotmentReturned(session=standard.session)) == []
+
+
+async def test_who_cancels_before_he_comes_frees_the_space(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.take(a_sale(standard))
+
+    records = await lot.take(CancelAsked(session=standard.session))
+
+    assert records == [SessionCancelled(session=standard.session)]
+    assert await lot.present(typed(standard.gate_code)) == Refused(Reason.WRONG_CODE)
+
+
+@pytest.mark.parametrize("state", ["arriving", "parked", "leaving", "completed"])
+async def test_who_cancels_when_he_has_come_has_not_cancelled(lot: Lender, state: str) -> None:
+    standard = (await lot.lend())[2]
+    await lot.bring_to(standard, state)
+    await lot.take(a_sale(standard))
+
+    assert await lot.take(CancelAsked(session=standard.session)) == []
+    assert lot.now_of(standard).state == state
+
+
+async def test_an_extension_holds_the_space_for_longer(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.take(a_sale(standard))
+
+    records = await lot.take(ExtensionAsked(session=standard.session, seconds=600))
+
+    until = NOON + timedelta(minutes=40)
+    assert records == [HoldExtended(session=standard.session, hold_until=until)]
+
+
+@pytest.mark.parametrize("state", ["parked", "completed"])
+async def test_an_extension_of_what_needs_none_is_for_a_refund(lot: Lender, state: str) -> None:
+    standard = (await lot.lend())[2]
+    await lot.bring_to(standard, state)
+
+    records = await lot.take(ExtensionAsked(session=standard.session, seconds=600))
+
+    assert kinds(records) == [ConflictFound]
+    assert lot.now_of(standard).state == state
+
+
+# Keys
+
+
+async def test_a_revoked_key_books_nothing_more(lot: Lender) -> None:
+    await lot.take(KeyRevoked(key="1", known=None))
+
+    with pytest.raises(CallRefusedError, match="revoked"):
+        await lot.ledger.submit(a_booking())
+
+
+async def test_what_a_key_booked_after_it_was_revoked_stands_and_is_shown(lot: Lender) -> None:
+    await lot.ledger.submit(a_booking("CAR 1"))
+    head = lot.ledger.rows()[-1]
+    epoch = lot.ledger.one("SELECT epoch FROM cursors WHERE name = 'head'")
+    late = await lot.ledger.submit(a_booking("CAR 2"))
+
+    records = await lot.take(
+        KeyRevoked(key="1", known=Place(epoch=epoch, seq=head.seq, hash=head.hash))
+    )
+
+    assert kinds(records) == [KeyBarred, ConflictFound]
+    assert lot.conflicts() == [(late.session, "revoked_key")]
+    assert lot.now_of(late).state is SessionState.RESERVED
+
+
+# Spaces that are lost
+
+
+async def test_who_waits_for_a_space_where_somebody_else_stands_gets_another_of_its_class(
+    lot: Lender,
+) -> None:
+    await lot.lend()
+    standing = frozenset({"S-1"})
+
+    await lot.ledger.submit(ReplaceLostSpaces(LOT, standing))
+
+    (moved,) = [r for r in lot.records() if isinstance(r, SpaceReassigned)]
+    assert (moved.before, moved.space) == ("S-1", "S-3")
+
+
+async def test_two_lost_spaces_are_not_replaced_by_one(lot: Lender) -> None:
+    await lot.lend()
+
+    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset({"S-1", "S-2"})))
+
+    moved = [r.space for r in lot.records() if isinstance(r, SpaceReassigned)]
+    assert moved == ["S-3", "S-4"]
+
+
+async def test_nobody_is_moved_to_a_space_of_another_class(lot: Lender) -> None:
+    await lot.lend()
+
+    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset({"H-1"})))
+
+    assert [r for r in lot.records() if isinstance(r, SpaceReassigned)] == []
+    assert "H-1" in [stay.space for stay in lot.lent()]
+
+
+async def test_who_waits_for_a_space_that_is_gone_when_no_other_is_free_is_told(
+    lot: Lender,
+) -> None:
+    accessible = (await lot.lend())[1]
+    rest = {space: kind for space, kind in SPACES.items() if space != "H-1"}
+    await lot.ledger.submit(OpenLot(LOT, a_mixed_lot(rest)))
+
+    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset()))
+
+    assert lot.now_of(accessible).state is SessionState.VOID
+    assert lot.conflicts() == [(accessible.session, "space_lost")]
+
+
+async def test_a_sale_after_its_space_was_lost_is_too_late(lot: Lender) -> None:
+    accessible = (await lot.lend())[1]
+    rest = {space: kind for space, kind in SPACES.items() if space != "H-1"}
+    await lot.ledger.submit(OpenLot(LOT, a_mixed_lot(rest)))
+    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset()))
+
+    assert await lot.take(a_sale(accessible)) == []
+
+
+# What is no directive
+
+
+async def test_that_the_cloud_s_journal_goes_on_elsewhere_changes_nothing(lot: Lender) -> None:
+    began = EpochBegan(why="fork", predecessor=None, is_of_cloud=True)
+
+    assert await lot.take(began) == []
+
+
+async def test_a_record_of_the_lot_s_own_kind_is_no_directive(lot: Lender) -> None:
+    with pytest.raises(NoDirectiveError):
+        await lot.take(a_reservation())
