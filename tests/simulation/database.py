@@ -1,6 +1,7 @@
 """SQLite on a simulated disk, behaving like the standard library's as far as the product goes."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final, cast
 import apsw
 import apsw.ext
 
+from parkgraph.runtime.sqlite import add_functions
 from tests.simulation.mounts import Mount
 
 _STATEMENTS_KEPT: Final = 300
@@ -189,7 +191,9 @@ class Connection:
         return self._apsw.total_changes()
 
     def close(self) -> None:
-        _run(self._apsw.close)
+        # The last checkpoint may fail; the standard library does not tell either.
+        with contextlib.suppress(sqlite3.OperationalError):
+            _run(self._apsw.close)
 
 
 class DirectReader:
@@ -228,7 +232,9 @@ def open_database(mount: Mount, path: Path | str, *, synchronous: int = 2) -> sq
         held = connection.execute(f"PRAGMA {name}").fetchone()[0]
         if held != value:
             raise sqlite3.DatabaseError(f"{path}: pragma {name} is {held}, not {value}")
-    return cast("sqlite3.Connection", connection)
+    opened = cast("sqlite3.Connection", connection)
+    add_functions(opened)
+    return opened
 
 
 def _run(call: Callable[[], Any]) -> Any:

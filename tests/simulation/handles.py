@@ -65,7 +65,7 @@ def close(coroutine: Any) -> None:
             coroutine.close()
         except RuntimeError:  # it waits for something in a `finally`; go on with the next
             continue
-        except Exception:  # noqa: BLE001 (nobody hears the dead)
+        except (Exception, BaseExceptionGroup):  # noqa: BLE001 (nobody hears the dead)
             return
         else:
             return

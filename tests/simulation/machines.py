@@ -41,6 +41,11 @@ class MachineClock:
     def boot_seconds(self) -> float:
         return self._loop.time() - self._powered_at
 
+    @property
+    def offset_seconds(self) -> float:
+        """By how much the wall clock is wrong."""
+        return self._offset.total_seconds()
+
     def jump(self, by: timedelta) -> None:
         """Let the wall clock be so much later, or earlier, than it was; years if need be."""
         self._offset += by

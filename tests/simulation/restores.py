@@ -1,0 +1,117 @@
+"""Old backups put back by an operator, who says so; and what may be forgiven then."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from parkgraph.journal.chain import stream_of_cloud
+from parkgraph.journal.epochs import begin_recovery
+from tests.simulation.clouds import DATABASE
+from tests.simulation.database import open_database
+from tests.simulation.disk import Disk, Snapshot
+from tests.simulation.engine import Simulation
+from tests.simulation.lots import LEDGER, LotSite
+from tests.simulation.machines import Machine
+from tests.simulation.mounts import Mount
+from tests.simulation.vehicles import Town
+
+if TYPE_CHECKING:
+    from tests.simulation.faults import Fault
+
+_ROWS: Final = "SELECT hash, subject FROM journal WHERE stream = ?"
+_STREAMS: Final = "SELECT DISTINCT stream FROM cursors UNION SELECT lot || '/cloud' FROM lots"
+
+
+@contextlib.contextmanager
+def looked_into(machine: Machine, name: str) -> Iterator[sqlite3.Connection]:
+    """Open a copy of a database as it is on the disk now, so that looking changes nothing."""
+    copy = Disk(Random(0))
+    copy.restore(machine.disk.snapshot())
+    mount = Mount(copy, lambda _: None)
+    connection = open_database(mount, name)
+    try:
+        yield connection
+    finally:
+        connection.close()
+        mount.detach()
+
+
+class Restores:
+    """Takes backups, restores them, and tells the oracle what was lost on every machine."""
+
+    def __init__(self, simulation: Simulation, town: Town) -> None:
+        self._simulation = simulation
+        self._town = town
+        self._backups: dict[Fault, Snapshot] = {}
+        self.lost_rows = 0
+
+    def back_up(self, fault: "Fault") -> None:
+        """Take the backup that `fault` will restore."""
+        machine = self._simulation.machines[fault.target]
+        self._backups[fault] = machine.disk.snapshot()
+
+    def restore(self, fault: "Fault") -> None:
+        """Put the backup back, declare it, and forgive what no other machine has."""
+        machine = self._simulation.machines[fault.target]
+        backup = self._backups.pop(fault, None)
+        name = LEDGER if fault.target != "cloud" else DATABASE
+        if backup is None or name not in backup or not machine.is_powered:
+            return
+        lots = [lot for lot in self._town.lots if fault.target in {"cloud", lot.name}]
+        had = {lot.name: self._rows(machine, name, self._stream(fault, lot)) for lot in lots}
+        machine.disk.quota_bytes, machine.disk.failing_syncs = None, 0
+        machine.restore(backup)
+        if not self._declare(machine, name, fault):
+            return
+        for lot in lots:
+            stream = self._stream(fault, lot)
+            left = self._rows(machine, name, stream)
+            if fault.target == "cloud":
+                left |= self._rows(lot.machine, LEDGER, stream)
+            else:
+                left |= self._rows(self._town.cloud.machine, DATABASE, stream)
+            lost = [subject for row, subject in had[lot.name].items() if row not in left]
+            self.lost_rows += len(lost)
+            self._forgive(lot, set(lost), is_cloud=fault.target == "cloud")
+
+    def _stream(self, fault: "Fault", lot: LotSite) -> str:
+        return stream_of_cloud(lot.name) if fault.target == "cloud" else lot.name
+
+    def _rows(self, machine: Machine, name: str, stream: str) -> dict[str, str]:
+        with looked_into(machine, name) as connection:
+            if not _is_migrated(connection):
+                return {}
+            return {row["hash"]: row["subject"] for row in connection.execute(_ROWS, (stream,))}
+
+    def _declare(self, machine: Machine, name: str, fault: "Fault") -> bool:
+        """Mark the restored streams as the operator does, before the program starts."""
+        connection = machine.open_database(name)
+        try:
+            if not _is_migrated(connection):
+                return False
+            if fault.target != "cloud":
+                begin_recovery(connection, fault.target)
+                return True
+            for row in connection.execute(_STREAMS).fetchall():
+                if row["stream"].endswith("/cloud"):
+                    begin_recovery(connection, row["stream"])
+            return True
+        finally:
+            connection.close()
+
+    def _forgive(self, lot: LotSite, subjects: set[str], *, is_cloud: bool) -> None:
+        oracle = self._town.oracle
+        oracle.restored_at["cloud" if is_cloud else lot.name].append(self._simulation.loop.time())
+        for promise in oracle.promises:
+            if promise.lot is lot and promise.session in subjects:
+                promise.is_forgiven = True
+        for ended in oracle.ends:
+            if ended.lot is lot and ended.session in subjects:
+                ended.is_forgiven = True
+
+
+def _is_migrated(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'journal'"
+    return connection.execute(query).fetchone() is not None
