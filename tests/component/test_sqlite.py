@@ -123,3 +123,24 @@ def test_a_database_that_another_program_holds_is_away_and_not_broken(tmp_path: 
 
         with pytest.raises(UnavailableError, match="another program holds it"), translated(path):
             waiter.execute("BEGIN IMMEDIATE")
+
+
+def test_the_log_that_a_dead_program_left_is_written_again_before_it_is_trusted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "notes.db"
+    dead = sqlite3.connect(path)
+    dead.execute("PRAGMA journal_mode = wal")
+    dead.execute("CREATE TABLE notes (note TEXT)")
+    log = path.with_name("notes.db-wal")
+    before = log.read_bytes()
+    os.utime(log, ns=(0, 0))
+
+    with contextlib.closing(connect(path)) as connection:
+        written_at, after = log.stat().st_mtime_ns, log.read_bytes()
+        tables = connection.execute("SELECT name FROM sqlite_schema").fetchall()
+
+    dead.close()
+    assert written_at > 0
+    assert after == before
+    assert [row["name"] for row in tables] == ["notes"]

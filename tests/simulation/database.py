@@ -11,7 +11,8 @@ from typing import Any, Final, cast
 import apsw
 import apsw.ext
 
-from parkgraph.runtime.sqlite import add_functions
+from parkgraph.runtime.errors import UnavailableError
+from parkgraph.runtime.sqlite import PRAGMAS, add_functions
 from tests.simulation.mounts import Mount
 
 _STATEMENTS_KEPT: Final = 300
@@ -218,15 +219,30 @@ class DirectReader:
         return rows[0] if rows else None
 
 
-def open_database(mount: Mount, path: Path | str, *, synchronous: int = 2) -> sqlite3.Connection:
+def _make_durable(mount: Mount, log: str) -> None:
+    """Stand for the product's own: its log is rewritten, as a failed sync may have left it out."""
+    file = mount.disk.files.get(log)
+    if file is None or not mount.is_attached:
+        return
+    try:
+        mount.disk.write(file, bytes(file.memory), 0)
+        mount.disk.sync(file)
+    except OSError as error:
+        raise UnavailableError(f"{log}: {error}") from error
+
+
+def open_database(mount: Mount, path: Path | str, *, synchronous: int | None = None) -> sqlite3.Connection:
     """Open `path` as `parkgraph.runtime.sqlite.connect` does, and read the pragmas back.
 
     What is returned is no `sqlite3.Connection` but behaves like one; a call that it does not know
     is an AttributeError.
     """
+    _make_durable(mount, f"{path}-wal")
     connection = Connection(mount, str(path))
     connection.row_factory = sqlite3.Row
-    pragmas = {"journal_mode": "wal", "synchronous": synchronous, "foreign_keys": 1}
+    pragmas = dict(PRAGMAS)
+    if synchronous is not None:
+        pragmas["synchronous"] = synchronous
     for name, value in pragmas.items():
         connection.execute(f"PRAGMA {name} = {value}")
         held = connection.execute(f"PRAGMA {name}").fetchone()[0]

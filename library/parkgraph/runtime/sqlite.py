@@ -15,13 +15,14 @@ import aiosqlite
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
 
 # synchronous=FULL: NORMAL loses acknowledged commits when the power goes.
-_PRAGMAS: Final[Mapping[str, str | int]] = {
+PRAGMAS: Final[Mapping[str, str | int]] = {
     "journal_mode": "wal",
     "synchronous": 2,
     "foreign_keys": 1,
     "temp_store": 2,  # what a savepoint needs to go back to stays in memory
 }
 # What Python's module raises without a code where a value is none, or a function of ours refuses.
+_PIECE: Final = 1024 * 1024
 _DAMAGE: Final = ("Could not decode to UTF-8", "user-defined function raised exception")
 
 
@@ -103,16 +104,36 @@ def connect(path: Path) -> sqlite3.Connection:
 
     The connection may be handed to one other thread.
     """
+    _make_durable(path.with_name(f"{path.name}-wal"))
     with translated(path):
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        for name, value in _PRAGMAS.items():
+        for name, value in PRAGMAS.items():
             connection.execute(f"PRAGMA {name} = {value}")
             held = connection.execute(f"PRAGMA {name}").fetchone()[0]
             if held != value:
                 raise CorruptError(f"{path}: pragma {name} is {held}, not {value}")
         add_functions(connection)
     return connection
+
+
+def _make_durable(log: Path) -> None:
+    """Write the write-ahead log over itself, and sync it.
+
+    After a sync that failed the system shows what it could not write as if it were on disk, and
+    forgets that it is not: commits that a new program finds there would be gone with the power.
+    What a checkpoint could not sync is in the log still. Source: fsync(2), Linux since 4.13.
+    """
+    try:
+        with log.open("r+b", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                file.seek(-len(piece), os.SEEK_CUR)
+                file.write(piece)
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise UnavailableError(f"{log}: {error.strerror}; check disk, folder, owner") from error
 
 
 def migrate(connection: sqlite3.Connection, packages: Sequence[str]) -> None:
