@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,8 +10,8 @@ from typing import Final
 import structlog
 
 from parkgraph.journal.chain import stream_of_cloud
-from parkgraph.journal.epochs import keep_short
-from parkgraph.journal.ledger import JournalLedger
+from parkgraph.journal.epochs import Ages, age, keep_short
+from parkgraph.journal.ledger import JournalLedger, Moment
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.sqlite import Reader
@@ -78,6 +79,7 @@ class Allotments:
         self._clock = clock
         self._random = random
         self._watch = ClockWatch(writer, clock)
+        self._ages = Ages(clock)
 
     def ledger(self, lot: str) -> JournalLedger:
         """Return the ledger of what the cloud decides for `lot`."""
@@ -97,12 +99,20 @@ class Allotments:
     async def tend(self) -> None:
         """Look at every lot once."""
         is_wrong = await self._watch.ran_backwards()
+        minutes = self._ages.minutes()
         for row in await self._reader.all(SQL["linked_lots"], {}):
             tend = Tend(row["lot"], is_clock_wrong=is_wrong, is_linked=bool(row["is_linked"]))
             ledger = self.ledger(row["lot"])
             await ledger.submit(tend)
             stream = stream_of_cloud(row["lot"])
             await self._writer.submit(
-                functools.partial(keep_short, stream=stream, moment=ledger.moment())
+                functools.partial(
+                    _keep_short, stream=stream, moment=ledger.moment(), minutes=minutes
+                )
             )
         await self._watch.trust()
+
+
+def _keep_short(connection: sqlite3.Connection, stream: str, moment: Moment, minutes: int) -> None:
+    age(connection, stream, minutes)
+    keep_short(connection, stream, moment)

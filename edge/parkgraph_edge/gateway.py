@@ -13,6 +13,8 @@ import structlog
 from parkgraph.journal.chain import stream_of_cloud
 from parkgraph.journal.digests import damaged
 from parkgraph.journal.epochs import (
+    Ages,
+    age,
     begin_epoch,
     finish_recovery,
     is_recovering,
@@ -164,11 +166,15 @@ class Gateway:
         return work | {"loans": loans.run()}
 
     async def _keep_house(self, books: Books) -> None:
+        ages = Ages(self._around.clock)
         while True:
             try:
                 await books.writer.submit(
                     functools.partial(
-                        _keep_short, lot=self._terms.lot, moment=books.ledger.moment()
+                        _keep_short,
+                        lot=self._terms.lot,
+                        moment=books.ledger.moment(),
+                        minutes=ages.minutes(),
                     )
                 )
                 missed = await self.ledger.submit(DeclareNoShows(self._terms.lot))
@@ -208,8 +214,10 @@ def _with_trouble(state: LotState, scrub: Scrub) -> LotState:
     return state.model_copy(update={"away": state.away | {"ledger": scrub.trouble}})
 
 
-def _keep_short(connection: sqlite3.Connection, lot: str, moment: Moment) -> None:
+def _keep_short(connection: sqlite3.Connection, lot: str, moment: Moment, minutes: int) -> None:
     """Keep the lot's journal short, and its copy of the directives."""
-    keep_short(connection, lot, moment)
     down = stream_of_cloud(lot)
-    prune(connection, down, moment, known=read_head(connection, down, "head"))
+    age(connection, lot, minutes)
+    age(connection, down, minutes)
+    keep_short(connection, lot, moment)
+    prune(connection, down, known=read_head(connection, down, "head"))

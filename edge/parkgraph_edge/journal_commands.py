@@ -222,7 +222,8 @@ def _bookkeeping_faults(connection: sqlite3.Connection, tally: Tally) -> Iterato
 
 def _integrity_faults(connection: sqlite3.Connection) -> list[str]:
     try:
-        told = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        rows = connection.execute("PRAGMA integrity_check").fetchall()
+        told = [line for row in rows for line in row[0].splitlines()]
     except UNREADABLE as error:
         return [str(error)]
     return [line for line in told if line != "ok"]

@@ -103,7 +103,7 @@ def _follow(
         parameters = {"after": after, "limit": SLICE}
         for row in connection.execute(AUDIT["told_after"], parameters).fetchall():
             tell(_line(row, zone))
-            after = row["place"]
+            after = max(after, row["place"])
         time.sleep(FOLLOW_EVERY_SECONDS)
 
 
@@ -118,7 +118,7 @@ def _backwards(
         lines = [_line(row, zone) for row in rows]
         recent = [line for line in lines if since is None or line.at >= since]
         yield from recent
-        if not recent:
+        if not recent or rows[-1]["place"] >= before:  # the latter only where it is damaged
             return
         before = rows[-1]["place"]
 

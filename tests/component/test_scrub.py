@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from parkgraph.journal.messages import LotState
 from parkgraph.model.records import KeyBarred
 from parkgraph.runtime.errors import CorruptError
 from parkgraph_edge.gateway import _with_trouble
-from parkgraph_edge.store.audit import SLICE
+from parkgraph_edge.store.audit import SLICE, Ask, Fault, Tally, examine
 from parkgraph_edge.store.scrub import PASS_EVERY_SECONDS, SLICE_EVERY_SECONDS, Scrub
 from tests.builders import LOT, a_booking
 from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger, until
@@ -129,3 +130,19 @@ async def test_a_row_that_cannot_be_read_does_not_hide_the_others(ledger: OpenLe
         # The row, the one behind it that follows on nothing now, and the other.
         assert "row 12: its hash does not follow" in scrub.trouble
         assert "and 2 more" in scrub.trouble
+
+
+def test_rows_out_of_order_do_not_keep_it_for_ever() -> None:
+    # As a damaged tree gives them: each time the same row, which stands before the last one.
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        rows = connection.execute("SELECT 'lot' AS stream, 1 AS epoch, -1 AS place").fetchall()
+    examination = examine(Tally())
+    asked = next(examination)
+
+    examination.send(rows)
+    told = examination.send(())
+
+    assert isinstance(asked, Ask)
+    assert isinstance(told, Fault)
+    assert "out of order behind place 0" in told.what

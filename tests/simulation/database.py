@@ -231,7 +231,9 @@ def _make_durable(mount: Mount, log: str) -> None:
         raise UnavailableError(f"{log}: {error}") from error
 
 
-def open_database(mount: Mount, path: Path | str, *, synchronous: int | None = None) -> sqlite3.Connection:
+def open_database(
+    mount: Mount, path: Path | str, *, synchronous: int | None = None
+) -> sqlite3.Connection:
     """Open `path` as `parkgraph.runtime.sqlite.connect` does, and read the pragmas back.
 
     What is returned is no `sqlite3.Connection` but behaves like one; a call that it does not know

@@ -63,7 +63,7 @@ UPDATE sessions SET space = :space WHERE lot = :lot AND session = :session;
 
 -- name: renew
 UPDATE sessions SET lent_asked_at = :asked_at, lent_seconds = :lasts_seconds
- WHERE lot = :lot AND session = :session AND state = 'allotted';
+ WHERE lot = :lot AND session = :session;
 
 -- name: free_all_spaces
 UPDATE spaces SET holder = NULL WHERE lot = :lot;

@@ -82,8 +82,14 @@ async def give_back(reader: Reader, stream: str, missing: Missing) -> Batch:
             SQL["row_at"], {"stream": stream, "epoch": after.epoch, "seq": after.seq}
         )
         if known is None or known["hash"] != after.hash:
+            own = await reader.one(SQL["head"], {"stream": stream, "name": "head"})
             return Batch(
-                stream=stream, epoch=after.epoch, rows=(), fault="not in the copy", after=after
+                stream=stream,
+                epoch=after.epoch,
+                rows=(),
+                fault="not in the copy",
+                after=after,
+                head=Head.model_validate(dict(own)) if own else None,
             )
     batch = await next_batch(reader, stream, after) or Batch(
         stream=stream, epoch=after.epoch if after else 0, rows=()

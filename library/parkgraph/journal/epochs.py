@@ -2,13 +2,22 @@
 
 import sqlite3
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Literal
 
 from parkgraph.journal.chain import Head, lot_of
 from parkgraph.journal.digests import sound
 from parkgraph.journal.facts import session_of
-from parkgraph.journal.ledger import SQL, Moment, first_head, read_head, record_all
+from parkgraph.journal.ledger import (
+    SQL,
+    Moment,
+    chained,
+    first_head,
+    read_head,
+    record_all,
+    store_row,
+    write_head,
+)
 from parkgraph.model.records import (
     AnyRecord,
     EpochBegan,
@@ -18,10 +27,13 @@ from parkgraph.model.records import (
     SessionTold,
     parse_record,
 )
+from parkgraph.runtime.clock import Clock
 
 RECOVERING: Final = "recovering"
 # For so long a copy that was restored can ask again.
 KEPT_FOR: Final = timedelta(days=35)
+COUNT_EVERY: Final = timedelta(minutes=10)
+_KEPT_MINUTES: Final = KEPT_FOR // timedelta(minutes=1)
 MOST_ROWS_OF_AN_EPOCH: Final = 1_000_000
 MOST_ROWS_PRUNED_AT_ONCE: Final = 1_000
 _TOLD: Final = frozenset(SessionTold.model_fields)
@@ -42,7 +54,7 @@ def begin_epoch(
     """
     own = read_head(connection, stream, "head")
     known = read_head(connection, stream, "acknowledged")
-    is_superseding = why != "compaction" and known and own and known.epoch == own.epoch
+    is_superseding = why == "fork" and known and own and known.epoch == own.epoch
     after = known if is_superseding else own
     records: list[AnyRecord] = []
     is_of_cloud = stream != lot_of(stream)
@@ -56,7 +68,49 @@ def begin_epoch(
     )
     head = first_head(connection, stream, moment, after=after)
     record_all(connection, stream, head, [began, *records], "system", moment)
+    if is_of_cloud and is_superseding and after:
+        _tell_again(connection, stream, after, moment)
     return head
+
+
+def _tell_again(connection: sqlite3.Connection, stream: str, after: Head, moment: Moment) -> None:
+    """Append the cloud's decisions after `after` to the present epoch: the lot has not read them.
+
+    Their facts are there already, so they are not applied again.
+    """
+    head = read_head(connection, stream, "head")
+    assert head is not None
+    place = {"stream": stream, "epoch": after.epoch, "seq": after.seq, "limit": -1}
+    for row in connection.execute(SQL["rows_after"], place).fetchall():
+        record = parse_record(row["body"], row["personal"])
+        if not isinstance(record, EpochBegan):
+            told = chained(stream, head, record, actor=row["actor"], moment=moment)
+            store_row(connection, stream, head.epoch, told)
+            head = Head(epoch=head.epoch, seq=told.seq, hash=told.hash)
+    write_head(connection, stream, "head", head)
+
+
+class Ages:
+    """Counts on the boot clock for how long epochs are held: a wall clock that jumps ends none."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Count from now."""
+        self._clock = clock
+        self._counted_at = clock.boot_seconds()
+
+    def minutes(self) -> int:
+        """Return the minutes since the last count; 0 until they are worth a commit."""
+        passed = self._clock.boot_seconds() - self._counted_at
+        if passed < COUNT_EVERY.total_seconds():
+            return 0
+        self._counted_at += passed
+        return int(passed // 60)
+
+
+def age(connection: sqlite3.Connection, stream: str, minutes: int) -> None:
+    """Note that all epochs of `stream` were held for so much longer."""
+    if minutes:
+        connection.execute(SQL["age_epochs"], {"stream": stream, "minutes": minutes})
 
 
 def keep_short(connection: sqlite3.Connection, stream: str, moment: Moment) -> None:
@@ -64,30 +118,26 @@ def keep_short(connection: sqlite3.Connection, stream: str, moment: Moment) -> N
     head = read_head(connection, stream, "head")
     if head is None or is_recovering(connection, stream):
         return
-    first = connection.execute(
-        SQL["time_of"], {"stream": stream, "epoch": head.epoch, "seq": 1}
-    ).fetchone()
-    is_old = first and datetime.fromisoformat(first["at"]) < moment.at - KEPT_FOR
+    held = connection.execute(SQL["age_of"], {"stream": stream, "epoch": head.epoch}).fetchone()
+    is_old = held is not None and held["age_minutes"] >= _KEPT_MINUTES
     if is_old or head.seq > MOST_ROWS_OF_AN_EPOCH:
         begin_epoch(connection, stream, moment, why="compaction")
-    prune(connection, stream, moment, known=read_head(connection, stream, "acknowledged"))
+    prune(connection, stream, known=read_head(connection, stream, "acknowledged"))
 
 
-def prune(
-    connection: sqlite3.Connection, stream: str, moment: Moment, *, known: Head | None
-) -> None:
+def prune(connection: sqlite3.Connection, stream: str, *, known: Head | None) -> None:
     """Forget the first epoch of `stream` whole, once all of it is old and the other side has it.
 
     `known` is what the other side has. The rows then go in small steps, so that no command waits
     long. An epoch with a row that was set aside stays.
     """
-    place = connection.execute(SQL["first_ended_epoch"], {"stream": stream}).fetchone()
+    place = connection.execute(
+        SQL["first_ended_epoch"], {"stream": stream, "kept": _KEPT_MINUTES}
+    ).fetchone()
     if place and known and known.epoch != place["epoch"]:
         parameters = {"stream": stream, "epoch": place["epoch"]}
-        last = connection.execute(SQL["last_time"], parameters).fetchone()
         has_letter = connection.execute(SQL["has_dead_letter"], parameters).fetchone()
-        is_old = last is None or datetime.fromisoformat(last["at"]) < moment.at - KEPT_FOR
-        if is_old and not has_letter:
+        if not has_letter:
             connection.execute(SQL["forget_predecessor"], parameters)
             connection.execute(SQL["forget_epoch"], parameters)
     forgotten = connection.execute(SQL["forgotten_epoch"], {"stream": stream}).fetchone()

@@ -53,18 +53,18 @@ SELECT journal.epoch, journal.seq, journal.hash
               AND journal.seq = epochs.after_seq
  WHERE epochs.stream = :stream AND epochs.after_epoch = :epoch AND epochs.after_seq <= :seq;
 
--- name: time_of
-SELECT at FROM journal WHERE stream = :stream AND epoch = :epoch AND seq = :seq;
+-- name: age_epochs
+UPDATE epochs SET age_minutes = age_minutes + :minutes WHERE stream = :stream;
 
--- name: last_time
-SELECT at FROM journal WHERE stream = :stream AND epoch = :epoch ORDER BY seq DESC LIMIT 1;
+-- name: age_of
+SELECT age_minutes FROM epochs WHERE stream = :stream AND epoch = :epoch;
 
 -- name: first_ended_epoch
--- The first epoch of a stream, where another follows on it.
+-- The first epoch of a stream, where another has followed on it for so long.
 SELECT first.epoch
   FROM epochs AS first
   JOIN epochs AS next ON next.stream = first.stream AND next.after_epoch = first.epoch
- WHERE first.stream = :stream AND first.after_epoch IS NULL;
+ WHERE first.stream = :stream AND first.after_epoch IS NULL AND next.age_minutes >= :kept;
 
 -- name: has_dead_letter
 SELECT 1 FROM dead_letters WHERE stream = :stream AND epoch = :epoch LIMIT 1;

@@ -28,7 +28,7 @@ class Batch(_Said):
     """Rows of one epoch of a stream, in order and without a gap.
 
     As an answer to `Missing`, which said `after`: without rows when there are no more, with a fault
-    when the copy has never had the row that was named.
+    when the copy does not have the row that was named; `head` is how far it has come then.
     """
 
     stream: str
@@ -36,6 +36,7 @@ class Batch(_Said):
     rows: tuple[Row, ...]
     fault: str | None = None
     after: Head | None = None
+    head: Head | None = None
 
 
 class DeadLetter(_Said):

@@ -104,7 +104,8 @@ class Sender:
 
     async def take(self, channel: Channel, answer: Acknowledgement) -> None:
         """Go on from where the copy is."""
-        self._hear()
+        if answer.fault or answer.head != self._acknowledged:
+            self._hear()  # what says nothing new does not put off sending again
         self._in_flight = max(0, self._in_flight - 1)
         await self._keep_dead_letters(answer.dead_letters)
         if answer.fault:
@@ -248,7 +249,11 @@ def take_back(
     own = read_head(connection, stream, "head")
     if batch.after and _has(connection, stream, batch.after) and not batch.fault:
         write_head(connection, stream, "acknowledged", batch.after)  # the copy surely has it
-    if batch.fault is None and not batch.rows:
+    # A copy that is behind has nothing to return, and gets the rest.
+    is_behind = bool(batch.fault and batch.head and _has(connection, stream, batch.head))
+    if is_behind and batch.head:
+        write_head(connection, stream, "acknowledged", batch.head)
+    if is_behind or (batch.fault is None and not batch.rows):
         # What was decided after a backup and never read at the lot is lost: nothing that was lent
         # before may be sold, so the stream says that it was.
         if own and stream != lot_of(stream) and (batch.after is None or batch.after == own):

@@ -25,6 +25,7 @@ CREATE TABLE epochs (
     epoch      BIGINT  NOT NULL,
     after_epoch BIGINT,
     after_seq  BIGINT,
+    age_minutes BIGINT NOT NULL DEFAULT 0,  -- for how long it was held, whatever the wall clock did
     PRIMARY KEY (stream, epoch)
 );
 
