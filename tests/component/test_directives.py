@@ -269,34 +269,40 @@ async def test_what_a_key_booked_after_it_was_revoked_stands_and_is_shown(lot: L
 # Spaces that are lost
 
 
-async def test_who_waits_for_a_space_where_somebody_else_stands_gets_another_of_its_class(
+async def test_who_waits_for_a_space_where_somebody_else_stands_keeps_it_and_a_person_is_told_once(
     lot: Lender,
 ) -> None:
-    await lot.lend()
-    standing = frozenset({"S-1"})
+    lent = await lot.lend()
+    (held,) = [stay for stay in lent if stay.space == "S-1"]
 
-    await lot.ledger.submit(ReplaceLostSpaces(LOT, standing))
+    for _ in range(2):
+        await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset({"S-1"})))
 
-    (moved,) = [r for r in lot.records() if isinstance(r, SpaceReassigned)]
-    assert (moved.before, moved.space) == ("S-1", "S-3")
+    assert lot.now_of(held).space == "S-1"
+    assert lot.conflicts() == [(held.session, "space_blocked")]
+    assert [r.type for r in lot.records()].count("conflict_found") == 1
 
 
 async def test_two_lost_spaces_are_not_replaced_by_one(lot: Lender) -> None:
     await lot.lend()
+    rest = {space: kind for space, kind in SPACES.items() if space not in {"S-1", "S-2"}}
+    await lot.ledger.submit(OpenLot(LOT, a_mixed_lot(rest)))
 
-    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset({"S-1", "S-2"})))
+    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset()))
 
     moved = [r.space for r in lot.records() if isinstance(r, SpaceReassigned)]
     assert moved == ["S-3", "S-4"]
 
 
-async def test_nobody_is_moved_to_a_space_of_another_class(lot: Lender) -> None:
+async def test_nobody_is_moved_to_where_somebody_stands(lot: Lender) -> None:
     await lot.lend()
+    rest = {space: kind for space, kind in SPACES.items() if space != "S-1"}
+    await lot.ledger.submit(OpenLot(LOT, a_mixed_lot(rest)))
 
-    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset({"H-1"})))
+    await lot.ledger.submit(ReplaceLostSpaces(LOT, frozenset({"S-3"})))
 
-    assert [r for r in lot.records() if isinstance(r, SpaceReassigned)] == []
-    assert "H-1" in [stay.space for stay in lot.lent()]
+    moved = [r.space for r in lot.records() if isinstance(r, SpaceReassigned)]
+    assert moved == ["S-4"]
 
 
 async def test_who_waits_for_a_space_that_is_gone_when_no_other_is_free_is_told(

@@ -61,6 +61,7 @@ def main() -> int:
     parser.add_argument("--hours", type=float, metavar="H", help="simulated hours of each")
     parser.add_argument("--jobs", type=int, default=1, metavar="J", help="so many at a time")
     parser.add_argument("--record", type=Path, metavar="FILE", help="append the result to FILE")
+    parser.add_argument("--until-violation", action="store_true", help="end at the first, unshrunk")
     parser.add_argument("--no-shrink", action="store_true", help="keep no regression")
     parser.add_argument("--regressions", action="store_true", help="replay what was violated once")
     arguments = parser.parse_args()
@@ -119,10 +120,12 @@ def _run(results: Iterator[Result], count: int, arguments: argparse.Namespace) -
             left = (time.monotonic() - began) / totals.seeds * (count - totals.seeds)
             progress = f"{totals.seeds}/{count} seeds, {totals.acked} acked, {left:.0f} s left   "
             print(f"\r{progress}", end="", flush=True, file=sys.stderr)
+            if violated and arguments.until_violation:
+                break
     except KeyboardInterrupt:
         print("\ninterrupted; so far:")
     print(file=sys.stderr)
-    if not arguments.no_shrink and not arguments.regressions:
+    if not (arguments.no_shrink or arguments.until_violation or arguments.regressions):
         for result in violated:
             regression = shrink(result)
             keep(regression, f"{result.violations[0].kind}: {result.violations[0].what}")

@@ -92,7 +92,7 @@ class History:
         await self._heal()
         await asyncio.sleep(CLOSING_SECONDS)
         await self._probe()
-        self.town.is_closing = True
+        self.town.closing.set()
         arrivals.cancel()
         await asyncio.sleep(OUT_SECONDS - CLOSING_SECONDS)
         self._look_for_trapped()
@@ -136,7 +136,7 @@ class History:
     def _look_for_trapped(self) -> None:
         self.oracle.now = self.simulation.loop.time()
         for vehicle in self.vehicles:
-            if vehicle.wants_out and vehicle.is_inside:
+            if vehicle.is_inside:
                 self.oracle.accuse("trapped", f"{vehicle.plate} is still in {vehicle.lot.name}")
 
     def _look_for_failures(self) -> None:

@@ -1,11 +1,14 @@
 """A slice of the simulation: a few short histories, and that each goes the same way again."""
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Sequence
 
 import pytest
 
+from tests.simulation.options import draw
+from tests.simulation.run import simulate
 from tests.simulation.shrink import read_regressions
 
 
@@ -38,6 +41,17 @@ def test_a_seed_goes_the_same_way_in_another_process() -> None:
 
     digests = [last(run.stdout.splitlines(), "digest") for run in runs]
     assert digests[0] == digests[1]
+
+
+@pytest.mark.timeout(120)
+def test_all_leave_when_a_history_closes_however_long_they_meant_to_stay() -> None:
+    options = dataclasses.replace(draw(2, hours=0.6), long_stay_share=1.0)
+
+    result = simulate(2, options, faults=[])
+
+    assert result.violations == ()
+    assert result.counts["gone"] > 0
+    assert "inside" not in result.counts
 
 
 @pytest.mark.timeout(300)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeVar
 
@@ -42,7 +42,7 @@ class Town:
     oracle: Oracle
     options: Options
     # From then on nobody comes any more and all leave.
-    is_closing: bool = False
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Vehicle:
@@ -63,7 +63,6 @@ class Vehicle:
         self.text_read: str | None = None
         self.space: str | None = None
         self.is_inside = False
-        self.wants_out = False
         self.where = "away"
         self._left: asyncio.Future[Where] | None = None
         self._calls = 0
@@ -90,11 +89,13 @@ class Vehicle:
             return
         is_late = draw < options.never_share + options.late_share
         await asyncio.sleep(self._travel_seconds(is_late=is_late))
-        if self.town.is_closing or not await self._come_in():
+        if self.town.closing.is_set() or not await self._come_in():
             self.where = "turned away"
             return
         await self._park()
-        await asyncio.sleep(self._stay_seconds())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._stay_seconds()):
+                await self.town.closing.wait()
         await self._leave()
 
     def _travel_seconds(self, *, is_late: bool) -> float:
@@ -170,7 +171,7 @@ class Vehicle:
         for visit in range(3):
             if visit:
                 await asyncio.sleep(self.random.uniform(20, 90))
-            if self.town.is_closing:
+            if self.town.closing.is_set():
                 return False
             backs = self.random.random() < self.town.options.back_out_share
             patience = self.random.uniform(2, 14) if backs else self.random.uniform(40, 100)
@@ -183,8 +184,10 @@ class Vehicle:
 
     async def _pass(self, street: Street, *, patience: float) -> Where:
         """Stand in a lane until it is left, one way or the other."""
-        while not street.has_room():  # noqa: ASYNC110 (drivers look now and then)
+        while not street.has_room():
             await asyncio.sleep(2)
+            if street is self.lot.entry and self.town.closing.is_set():
+                return Where.GONE
         loop = street.loop
         length = self.random.uniform(4.0, 5.2)
         self.car = car = Car(self.plate, self.plate, length, self.random.uniform(3, 4), "eu", 0)
@@ -250,7 +253,6 @@ class Vehicle:
         if self.random.random() < self.town.options.end_share:
             await self._end()
             await asyncio.sleep(self.random.expovariate(1 / 20))
-        self.wants_out = True
         lot = self.lot
         while True:
             is_hesitant = self.random.random() < self.town.options.back_out_share

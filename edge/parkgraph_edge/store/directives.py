@@ -112,7 +112,7 @@ class ReplaceLostSpaces:
     """Give awaited vehicles another space of the class where theirs is lost; never silently.
 
     A space is lost when the lot's description has it no more. One where a sensor sees somebody else
-    is changed while there is another, and kept while there is none.
+    stays promised, as its buyer may be on the way to it: a person is told.
     """
 
     lot: str
@@ -126,6 +126,10 @@ class ReplaceLostSpaces:
         taken: set[str] = set(self.occupied)
         for lost in facts.in_lost_spaces(self.occupied, limit=MOST_LENT_AT_ONCE):
             stay = lost.session
+            if lost.is_listed:
+                what = f"somebody else stands in {stay.space}, which is held for it"
+                records.append(ConflictFound(session=stay.session, kind="space_blocked", what=what))
+                continue
             free = facts.free_spaces(lost.space_class, limit=1 + len(taken))
             other = next((space for space in free if space.space not in taken), None)
             if other:
@@ -133,7 +137,7 @@ class ReplaceLostSpaces:
                 records.append(
                     SpaceReassigned(session=stay.session, space=other.space, before=stay.space)
                 )
-            elif not lost.is_listed:
+            else:
                 records += [
                     SessionVoided(session=stay.session),
                     ConflictFound(

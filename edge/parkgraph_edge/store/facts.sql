@@ -90,7 +90,12 @@ SELECT sessions.*, spaces.*
   FROM sessions
   JOIN spaces ON spaces.lot = sessions.lot AND spaces.space = sessions.space
  WHERE sessions.lot = :lot AND sessions.state IN ('allotted', 'reserved')
-   AND (spaces.is_listed = 0 OR spaces.space IN (SELECT value FROM json_each(:occupied)))
+   AND (spaces.is_listed = 0
+        OR (spaces.space IN (SELECT value FROM json_each(:occupied))
+            AND NOT EXISTS (SELECT 1 FROM conflicts
+                             WHERE conflicts.lot = sessions.lot
+                               AND conflicts.session = sessions.session
+                               AND conflicts.kind = 'space_blocked')))
  ORDER BY sessions.session
  LIMIT :limit;
 

@@ -268,7 +268,9 @@ class RecordFindings:
         stay = facts.session(session)
         if stay is None or stay.entered_at is None:
             return None
-        return price_minor(stay.rate_minor_per_hour, now - stay.entered_at)
+        price = price_minor(stay.rate_minor_per_hour, now - stay.entered_at)
+        # A price once told never rises.
+        return price if stay.amount_minor is None else min(price, stay.amount_minor)
 
 
 def _void_twins(

@@ -360,7 +360,12 @@ class ConflictFound(Record):
     type: Literal["conflict_found"] = "conflict_found"
     session: str
     kind: Literal[
-        "same_vehicle_twice", "space_lost", "revoked_key", "directive_refused", "unproved"
+        "same_vehicle_twice",
+        "space_lost",
+        "revoked_key",
+        "directive_refused",
+        "unproved",
+        "space_blocked",
     ]
     what: str
 
