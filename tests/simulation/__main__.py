@@ -126,14 +126,18 @@ def _run(results: Iterator[Result], count: int, arguments: argparse.Namespace) -
         print("\ninterrupted; so far:")
     print(file=sys.stderr)
     if not (arguments.no_shrink or arguments.until_violation or arguments.regressions):
-        for result in violated:
-            regression = shrink(result)
-            keep(regression, f"{result.violations[0].kind}: {result.violations[0].what}")
-            print(f"seed {result.seed}: {len(regression.faults)} faults are enough")
+        _keep_for_ever(violated)
     if arguments.record:
         _record(arguments.record, totals, arguments)
     print(totals.line(), flush=True)
     return 1 if totals.violations else 0
+
+
+def _keep_for_ever(violated: Iterable[Result]) -> None:
+    for result in violated:
+        regression = shrink(result)
+        keep(regression, f"{result.violations[0].kind}: {result.violations[0].what}")
+        print(f"seed {result.seed}: {len(regression.faults)} faults are enough")
 
 
 def _record(path: Path, totals: Totals, arguments: argparse.Namespace) -> None:
