@@ -22,6 +22,7 @@ from parkgraph_edge.rules.lanes import (
     OpenAdmission,
     Presence,
     grant,
+    is_first,
     may_leave_unknown,
     observe,
     resume,
@@ -181,9 +182,11 @@ class LaneLoop:
         )
         await self._record(findings, barrier, now, group)
         await self._watch_boom(barrier, now)
+        lane = self._lane
+        if lane.state is LaneState.WAITING and not is_first(lane, now=now):
+            return
         has_typed = barrier.keypad_entries != self._keypad_entries
         self._keypad_entries = barrier.keypad_entries
-        lane = self._lane
         if lane.state is LaneState.WAITING and lane.presence:
             digits = barrier.keypad_digits if has_typed else None
             await self._present(lane, lane.presence, digits, barrier, now)

@@ -11,6 +11,7 @@ ADMISSION_LASTS_SECONDS: Final = 45.0
 ORDER_AGAIN_SECONDS: Final = 3.0
 LOOP_HOLDS_SECONDS: Final = 0.4
 EXIT_PATIENCE_SECONDS: Final = 20.0
+UNDER_BOOM_SECONDS: Final = 10.0
 DOUBLINGS: Final = 5
 
 
@@ -159,6 +160,17 @@ def wants_another_order(lane: Lane, *, now: float) -> bool:
         and lane.barrier.is_closed
         and now - lane.admission.ordered_at > ORDER_AGAIN_SECONDS
     )
+
+
+def is_first(lane: Lane, *, now: float) -> bool:
+    """Say whether nobody is under the boom before the vehicle that waits.
+
+    Who is there may not be counted yet, after a restart or an opening without a ledger; admitted
+    now, the one who waits would be taken for him. A closing loop that sticks is not waited for.
+    """
+    if lane.barrier is None or lane.presence is None:
+        return False
+    return not lane.barrier.is_occupied or now - lane.presence.since > UNDER_BOOM_SECONDS
 
 
 def may_leave_unknown(lane: Lane, *, now: float) -> bool:
