@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench pictures lock
+.PHONY: demo test check simulate planted faults bench pictures lock
 .DEFAULT_GOAL := demo
 
 demo: $(READY) ## A lot, its hardware and a cloud on this machine: make demo ARGS="--help"
@@ -17,6 +17,16 @@ check: $(READY) ## Lint, format, types, import contracts
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+simulate: $(READY) ## Whole lots and clouds under faults: make simulate SEEDS=20 FIRST=1, or SEED=7 for one
+	@$(BIN)/python -m tests.simulation \
+		$(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),10) --first $(or $(FIRST),1)) $(ARGS)
+
+planted: $(READY) ## Bugs planted in copies of the tree, all of which the simulation has to find
+	@$(BIN)/python -m tests.simulation.planted $(ARGS)
+
+faults: $(READY) ## Real programs killed, cut off and starved: make faults ARGS="power-cuts --cuts 20"
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(READY) ## What it does a second, and how fast
 	@$(BIN)/python -m tests.bench $(ARGS)
