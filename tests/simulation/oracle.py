@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from parkgraph.model.sessions import OPEN_STATES, Session
+from parkgraph.model.sessions import OPEN_STATES, Session, SessionState
 from parkgraph_edge.rules.barriers import VendOrder
 from parkgraph_firmware_sim.lane import CLOSING_LOOP_X
 from tests.simulation.lots import LotSite
@@ -42,6 +42,7 @@ class Promise:
     # How far the lot's wall clock was off, least and most, since then.
     least_offset: float
     most_offset: float
+    hold_seconds: float = HOLD_SECONDS
     is_over: bool = False
     is_forgiven: bool = False
 
@@ -111,6 +112,9 @@ class Oracle:
             least_offset=offset,
             most_offset=offset,
         )
+        if side == "lot":  # it was told until when, perhaps late
+            left = (session.hold_until - lot.machine.clock.now()).total_seconds()
+            promise.hold_seconds = min(HOLD_SECONDS, left)
         # Told late, of a stay that was over by then.
         is_old = session.state not in OPEN_STATES
         promise.is_over = is_old or (side == "lot" and lot.machine.clock.now() > session.hold_until)
@@ -126,6 +130,9 @@ class Oracle:
     def ended(self, lot: LotSite, digest: str, session: Session) -> None:
         """Hear that a stay was ended."""
         self.acked += 1
+        if session.state is SessionState.CANCELLED:
+            for promise in self.promises:
+                promise.is_over |= promise.lot is lot and promise.session == session.session
         amount = session.amount_minor or 0
         self.ends.append(Ended(lot, session.session, digest, amount, self.now))
 
@@ -164,7 +171,7 @@ class Oracle:
             has_another = len([p for p in vehicle.promises if not p.is_over]) > 1
             return not has_another or state_at_lot(promise) not in {"void", None}
         swing = promise.most_offset - promise.least_offset
-        if self.now - promise.at + swing >= HOLD_SECONDS - 5:
+        if self.now - promise.at + swing >= promise.hold_seconds - 5:
             return False
         if len(vehicle.promises) > 1:
             return state_at_lot(promise) != "void"
