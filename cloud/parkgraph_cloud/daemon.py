@@ -5,7 +5,6 @@ import functools
 import os
 import socket
 from collections.abc import AsyncIterator
-from typing import Final
 
 import structlog
 
@@ -22,11 +21,10 @@ from parkgraph_cloud.allotments import Allotments
 from parkgraph_cloud.console.pages import Console
 from parkgraph_cloud.fleet import FleetView
 from parkgraph_cloud.links import LotLinks
+from parkgraph_cloud.recovery import DATABASE_FILE
 from parkgraph_cloud.settings import CloudSettings
 
 log = structlog.get_logger(__name__)
-
-DATABASE_FILE: Final = "cloud.db"
 
 
 async def run(settings: CloudSettings) -> None:

@@ -12,8 +12,8 @@ NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 class AppendedFile:
     """A file on this machine's disk that grows at its end, readable by its owner alone.
 
-    It is written over zeros that lie there already: a sync that moves the end of a file as well
-    takes three times as long on ext4.
+    It is written over zeros that lie there already, so that a sync does not move the end of the
+    file as well.
     """
 
     def __init__(self, path: Path) -> None:
