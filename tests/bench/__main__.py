@@ -4,7 +4,8 @@ Bookings: durable POST /api/v1/sessions at 1, 16 and 64 connections, the gateway
 FastAPI application that commits each request, round by round. Ledger: group commit beside one
 commit each and a bare insert, also with slow syncs; an exit while callers flood the ledger.
 Memory: of the demo's programs, after 20 s and one car. Reaction: from frame to decision to boom, as
-the demo reports it.
+the demo reports it. Backlog, with --only or --rows: a journal of a month without a cloud, in
+memory and drained, beside a bare insert of its rows, and the bookings meanwhile; takes minutes.
 """
 
 import argparse
@@ -17,15 +18,22 @@ from typing import Final
 from pydantic import BaseModel
 
 from parkgraph_demo.programs import ProgramError
-from tests.bench import bookings, demonstration, ledger
+from tests.bench import backlog, bookings, demonstration, ledger
+from tests.bench.backlog import Backlog
 from tests.bench.bookings import LostError, Round, Summary
 from tests.bench.demonstration import Reaction
 from tests.bench.ledger import Ran
 from tests.bench.machine import IN_MEMORY, Resident, describe, file_system
 from tests.bench.progress import Progress
-from tests.bench.tables import show_bookings, show_ledger, show_memory, show_reaction
+from tests.bench.tables import (
+    show_backlog,
+    show_bookings,
+    show_ledger,
+    show_memory,
+    show_reaction,
+)
 
-SECTIONS: Final = ("bookings", "ledger", "memory", "reaction")
+SECTIONS: Final = ("bookings", "ledger", "memory", "reaction", "backlog")
 # Folders for what outlives a restart are on a disk; /tmp is in memory on many systems.
 ON_DISK: Final = Path("/var/tmp")
 
@@ -39,6 +47,7 @@ class Results(BaseModel):
     ledger: list[Ran] = []
     memory: list[Resident] = []
     reaction: Reaction | None = None
+    backlog: Backlog | None = None
 
 
 def main() -> int:
@@ -77,6 +86,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="of each server (default 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures as JSON")
     parser.add_argument("--only", choices=SECTIONS, help="measure this alone")
+    parser.add_argument(
+        "--rows", type=int, help=f"of the backlog, which is then measured ({backlog.ROWS})"
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="of the demo, for the reaction")
     parser.add_argument(
         "--folder",
@@ -89,7 +101,7 @@ def _parse() -> argparse.Namespace:
 
 async def _measure(results: Results, folder: Path, arguments: argparse.Namespace) -> None:
     """Fill in `results`, so that what was measured is there whenever it ends."""
-    wanted = {arguments.only} if arguments.only else set(SECTIONS)
+    wanted = _wanted(arguments)
     progress = Progress(_plan(wanted, arguments))
     if "bookings" in wanted:
         measured = bookings.rounds(
@@ -109,6 +121,15 @@ async def _measure(results: Results, folder: Path, arguments: argparse.Namespace
     elif "reaction" in wanted:
         progress.step("the demo's story, for the times of plates and barriers")
         results.reaction = await demonstration.tell_story(folder)
+    if "backlog" in wanted:
+        results.backlog = Backlog(rows=arguments.rows or backlog.ROWS)
+        await backlog.measure(results.backlog, folder, progress)
+
+
+def _wanted(arguments: argparse.Namespace) -> set[str]:
+    if arguments.only:
+        return {arguments.only}
+    return set(SECTIONS) if arguments.rows else set(SECTIONS) - {"backlog"}
 
 
 def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
@@ -122,6 +143,8 @@ def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
         plan.append(demonstration.LOOK_AFTER_SECONDS)
     if "reaction" in wanted and not arguments.report:
         plan.append(demonstration.STORY_SECONDS)
+    if "backlog" in wanted:
+        plan += backlog.plan(arguments.rows or backlog.ROWS)
     return plan
 
 
@@ -134,6 +157,8 @@ def _show(results: Results) -> None:
         print("\n".join(["", *show_memory(results.memory)]))
     if results.reaction:
         print("\n".join(["", *show_reaction(results.reaction)]))
+    if results.backlog:
+        print("\n".join(["", *show_backlog(results.backlog)]))
 
 
 if __name__ == "__main__":

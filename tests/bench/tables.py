@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tests.bench.backlog import FEWEST_CALLS, Backlog
 from tests.bench.bookings import NAIVE, Summary
 from tests.bench.demonstration import Reaction
 from tests.bench.ledger import Ran
@@ -79,3 +80,60 @@ def show_reaction(reaction: Reaction) -> list[str]:
     }
     rows = [(name, f"{one.p50:.0f}", f"{one.p95:.0f}") for name, one in spreads.items()]
     return table(("reaction, ms", "p50", "p95"), rows)
+
+
+def show_backlog(found: Backlog) -> list[str]:
+    """Return what a long outage costs, beside its references, as tables."""
+    rows: list[tuple[str, str, str, str]] = []
+    if found.build_seconds and found.journal_mib:
+        built = f"{found.rows / found.build_seconds:.0f} rows/s"
+        rows.append((f"{found.rows} rows written, {found.journal_mib:.0f} MiB", built, "", ""))
+    if found.bare_seconds:
+        rows.append(("bare batched insert", f"{found.bare_per_second:.0f} rows/s", "", ""))
+    if found.drain_seconds:
+        ratio = found.drained_per_second / max(1.0, found.bare_per_second)
+        drained = f"{found.drained_per_second:.0f} rows/s"
+        rows.append(
+            (f"drained in {found.drain_seconds:.1f} s", drained, f"{ratio:.2f} x", ">= 0.1 x")
+        )
+    for one in found.memory:
+        is_first = one is found.memory[0]
+        ratio = one.now_mib / found.memory[0].now_mib
+        compared = ("", "") if is_first else (f"{ratio:.2f} x", "<= 1.3 x")
+        rows.append((one.name, f"{one.now_mib:.1f} MiB", *compared))
+    lines = table(("backlog", "measured", "to reference", "aim"), rows)
+    if found.calls:
+        lines += ["", *_backlog_calls(found)]
+    if found.first_row_seconds:
+        lines.append(f"The cloud had the first row {found.first_row_seconds:.1f} s after the start")
+    if found.faults is not None:
+        lines += found.faults or ["Order kept: every row of the copy follows on the one before."]
+    return lines
+
+
+def _backlog_calls(found: Backlog) -> list[str]:
+    idle = next((one for one in found.calls if one.when == "idle"), None)
+    rows = [
+        (
+            one.when, str(one.created), f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
+            f"{one.longest_ms:.1f}",
+            f"{one.p50_ms / idle.p50_ms:.2f} x" if idle and one is not idle else "",
+            f"{one.p99_ms / idle.p99_ms:.2f} x" if idle and one is not idle else "",
+        )
+        for one in found.calls
+    ]  # fmt: skip
+    columns = (
+        "bookings at 5/s",
+        "201s",
+        "p50 ms",
+        "p99 ms",
+        "longest",
+        "p50 to idle",
+        "p99 to idle",
+    )
+    lines = table(columns, rows) + ["Aim: p99 while draining <= 2 x of idle."]
+    for one in found.calls:
+        lines.extend(f"{one.when}: {count} times {status}" for status, count in one.others.items())
+        if one.created < FEWEST_CALLS:
+            lines.append(f"{one.when}: under {FEWEST_CALLS} calls, so this p99 says little")
+    return lines

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,8 @@ class Totals:
 
 def main() -> int:
     """Run what the command line asks for; 1 where something was violated."""
+    # Programs that are killed leave coroutines behind, as kill -9 does.
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited")
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="so many histories")
     parser.add_argument("--first", type=int, default=1, metavar="K", help="the first seed")

@@ -76,6 +76,10 @@ class Disk:
         """Call `blown`, which is to cut the power, inside the n-th write or sync from now."""
         self._fuse, self._blown = operations, blown
 
+    def put_out_fuse(self) -> None:
+        """Cut no power any more."""
+        self._fuse, self._blown = 0, None
+
     def power_cut(self) -> None:
         """Forget: each sector that was not synced has landed, is lost or is torn."""
         self._fuse, self._blown = 0, None

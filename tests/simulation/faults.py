@@ -123,7 +123,7 @@ class Troublemaker:
         for machine in self.simulation.machines.values():
             disk = machine.disk
             disk.quota_bytes, disk.failing_syncs = None, 0
-            disk._fuse, disk._blown = 0, None
+            disk.put_out_fuse()
             machine.slow_disk(1.0)
             machine.clock.set_right()
             machine.power_on()

@@ -70,6 +70,8 @@ class Oracle:
     ends: list[Ended] = field(default_factory=list)
     # Accepted orders: lot, lane, token, id.
     orders: list[tuple[LotSite, Street, int, int, float]] = field(default_factory=list)
+    # Stays of which no machine knows everything any more, since a backup was put back.
+    forgotten: set[str] = field(default_factory=set)
     restored_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _by_space: dict[tuple[str, str], list[Promise]] = field(
         default_factory=lambda: defaultdict(list)
@@ -112,6 +114,7 @@ class Oracle:
             least_offset=offset,
             most_offset=offset,
         )
+        promise.is_forgiven = session.session in self.forgotten  # answered before, heard now
         if side == "lot":  # it was told until when, perhaps late
             left = (session.hold_until - lot.machine.clock.now()).total_seconds()
             promise.hold_seconds = min(HOLD_SECONDS, left)
@@ -134,7 +137,9 @@ class Oracle:
             for promise in self.promises:
                 promise.is_over |= promise.lot is lot and promise.session == session.session
         amount = session.amount_minor or 0
-        self.ends.append(Ended(lot, session.session, digest, amount, self.now))
+        is_forgotten = session.session in self.forgotten
+        ended = Ended(lot, session.session, digest, amount, self.now, is_forgiven=is_forgotten)
+        self.ends.append(ended)
 
     def clock_jumped(self, lot: LotSite) -> None:
         """Hear that the wall clock of `lot` was changed."""

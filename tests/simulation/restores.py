@@ -64,6 +64,7 @@ class Restores:
         # Backups that are older than a restore are of another history; the manual says so.
         self._backups = {f: b for f, b in self._backups.items() if f.target != fault.target}
         machine.disk.quota_bytes, machine.disk.failing_syncs = None, 0
+        machine.disk.put_out_fuse()
         machine.restore(backup)
         if not self._declare(machine, name, fault):
             return
@@ -101,6 +102,7 @@ class Restores:
     def _forgive(self, lot: LotSite, subjects: set[str], *, is_cloud: bool) -> None:
         oracle = self._town.oracle
         oracle.restored_at["cloud" if is_cloud else lot.name].append(self._simulation.loop.time())
+        oracle.forgotten |= subjects
         here = [promise for promise in oracle.promises if promise.lot is lot]
         # Who came in under a stay that nobody knows any more is unknown under any other.
         lost = {id(p.vehicle) for p in here if p.session in subjects}

@@ -235,8 +235,12 @@ class Vehicle:
             self.space = space
 
     async def _learn_space(self) -> Promise:
-        """Ask under which booking it came in, and whether its space is another one now."""
-        for promise in self.promises:
+        """Ask under which booking it came in, and whether its space is another one now.
+
+        Whoever made one booking knows; whoever made two asks until somebody answers.
+        """
+        rounds = 1 if len(self.promises) == 1 else 60
+        for promise in self.promises * rounds:
             lot, name = self.lot, promise.session
 
             async def look(lot: LotSite = lot, name: str = name) -> Session | None:
