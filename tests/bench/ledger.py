@@ -1,8 +1,8 @@
 """What the ledger does a second, and how long an exit waits while callers flood it.
 
-The whole way of a command: rule, records, chain, facts, commit. Beside it the same commands with
-one commit each, and a bare batched insert of the same bytes; all also with 4 ms added to every sync
-by strace, as an eMMC takes them. `python -m tests.bench.ledger --help` runs one of them.
+The whole way of a command: rule, records, chain, facts, commit, tail. Beside it the same commands
+with one commit each, and a bare batched insert of the same bytes; all also with 4 ms added to every
+sync by strace, as an eMMC takes them. `python -m tests.bench.ledger --help` runs one of them.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from parkgraph.journal.ledger import MIGRATIONS, JournalLedger
+from parkgraph.journal.tail import FILE_NAME, Tail
 from parkgraph.model.plates import parse_plate
 from parkgraph.model.records import (
     Direction,
@@ -32,6 +33,7 @@ from parkgraph.model.records import (
     SpaceDescription,
 )
 from parkgraph.runtime import writer as writer_module
+from parkgraph.runtime.appended_file import AppendedFile
 from parkgraph.runtime.clock import SystemClock
 from parkgraph.runtime.sqlite import connect, migrate
 from parkgraph.runtime.writer import Writer
@@ -137,8 +139,11 @@ async def _run(arguments: argparse.Namespace) -> Ran:
     path = arguments.folder / "ledger.db"
     connection = connect(path)
     migrate(connection, [MIGRATIONS, "parkgraph_edge.store.migrations"])
-    writer = Writer(connection, path)
-    ledger = JournalLedger(writer, LOT, clock=SystemClock(), random=os.urandom)
+    clock, file = SystemClock(), AppendedFile(path.with_name(FILE_NAME))
+    tail = Tail(file, LOT, clock=clock, has_copy=True, set_aside=file.set_aside)
+    tail.reconcile(connection)
+    writer = Writer(connection, path, after_commit=tail.after_commit)
+    ledger = JournalLedger(writer, LOT, clock=clock, random=os.urandom)
     await ledger.submit(OpenLot(LOT, _description()))
     exits: list[float] = []
     answered: list[float] = []

@@ -89,7 +89,9 @@ def show_backlog(found: Backlog) -> list[str]:
         built = f"{found.rows / found.build_seconds:.0f} rows/s"
         rows.append((f"{found.rows} rows written, {found.journal_mib:.0f} MiB", built, "", ""))
     if found.bare_seconds:
-        rows.append(("bare batched insert", f"{found.bare_per_second:.0f} rows/s", "", ""))
+        each = ", ".join(f"{found.rows / max(0.001, one):.0f}" for one in found.bare_seconds)
+        bare = f"{found.bare_per_second:.0f} rows/s"
+        rows.append((f"bare batched inserts ({each})", bare, "", ""))
     if found.drain_seconds:
         ratio = found.drained_per_second / max(1.0, found.bare_per_second)
         drained = f"{found.drained_per_second:.0f} rows/s"
@@ -131,7 +133,7 @@ def _backlog_calls(found: Backlog) -> list[str]:
         "p50 to idle",
         "p99 to idle",
     )
-    lines = table(columns, rows) + ["Aim: p99 while draining <= 2 x of idle."]
+    lines = [*table(columns, rows), "Aim: p99 while draining <= 2 x of idle."]
     for one in found.calls:
         lines.extend(f"{one.when}: {count} times {status}" for status, count in one.others.items())
         if one.created < FEWEST_CALLS:
