@@ -24,7 +24,7 @@ from parkgraph.journal.epochs import (
 from parkgraph.journal.ledger import JournalLedger, Ledger, Moment, NoLedger, read_head
 from parkgraph.journal.messages import LotState
 from parkgraph.journal.tail import Tail
-from parkgraph.model.loans import reclaimed_after
+from parkgraph.model.loans import given_up_after
 from parkgraph.model.records import LotDescribed
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.disk import PLENTY, Room
@@ -195,7 +195,7 @@ class Gateway:
         """Wait until the cloud has returned what the ledger lost, or no loan can run any more."""
         lot = self._terms.lot
         clock = self._around.clock
-        over_at = clock.boot_seconds() + reclaimed_after(self._terms.loan).total_seconds()
+        over_at = clock.boot_seconds() + given_up_after(self._terms.loan).total_seconds()
         waits = True
         while waits:
             await asyncio.sleep(RECOVERY_LOOK_SECONDS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from parkgraph.journal.epochs import begin_epoch, begin_recovery, finish_recovery
 from parkgraph.journal.ledger import Moment, read_head
 from parkgraph.journal.tail import Tail
-from parkgraph.model.loans import reclaimed_after
+from parkgraph.model.loans import given_up_after
 from parkgraph.runtime.appended_file import AppendedFile, free_name
 from parkgraph.runtime.clock import Clock, SystemClock
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
@@ -162,7 +162,7 @@ def _decide(
     begin_recovery(connection, lot)
     connection.execute("COMMIT")
     lent = settings.allotments
-    longest = reclaimed_after(timedelta(hours=lent.hours if lent else 0))
+    longest = given_up_after(timedelta(hours=lent.hours if lent else 0))
     return [
         f"{lot} has {count} records and waits for what the cloud has beyond: start the gateway.",
         "Until the cloud has returned it, entries refuse, nothing is booked and every exit opens.",

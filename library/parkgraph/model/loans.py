@@ -36,3 +36,11 @@ def may_sell(now: datetime, *, asked_at: datetime, loan: timedelta) -> bool:
 def reclaimed_after(loan: timedelta) -> timedelta:
     """Return how long after its own commit the lot has a lent space back."""
     return loan + margin(loan)
+
+
+def given_up_after(loan: timedelta) -> timedelta:
+    """Return how long a lot that lost rows waits for a cloud that it cannot reach.
+
+    By then nobody can come on a promise that it has forgotten, made by the cloud or by itself.
+    """
+    return reclaimed_after(max(loan, HOLD))
