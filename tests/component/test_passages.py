@@ -37,14 +37,16 @@ from tests.builders import (
     LOT,
     NOON,
     a_booking,
+    a_crossing,
     a_gate,
+    a_grant,
     a_lot,
     a_plate,
     an_admission,
     another_code,
     typed,
 )
-from tests.fakes import FakeClock, OpenLedger, open_ledger
+from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger
 
 ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 
@@ -349,3 +351,19 @@ async def test_an_admission_that_was_left_open_is_found_again(tmp_path: Path) ->
         assert isinstance(admitted, Admitted)
         assert found == (an_admission(admitted.admission, at=50.0, session=session.session), 7)
         assert elsewhere is None
+
+
+async def test_a_stay_that_is_told_to_have_crossed_twice_at_once_crosses_once(
+    tmp_path: Path,
+) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        stay = await a_booked_lot(ledger)
+        leaving = a_grant(stay.session).model_copy(update={"admission": "adm_2"})
+        await ledger.submit(Recording([a_grant(stay.session), a_crossing(stay.session), leaving]))
+        crossed = Finding(Effect.CROSSED, an_admission(session=stay.session))
+
+        await ledger.submit(RecordFindings(a_gate(EXIT), [crossed, crossed]))
+
+        rows = [row for row in ledger.rows() if row.type == "crossed"]
+        sessions = [parse_record(row.body, None).session for row in rows]  # type: ignore[union-attr]
+        assert sessions == [stay.session, stay.session, None]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, TypeVar
 
@@ -23,6 +23,9 @@ from tests.simulation.oracle import Oracle, Promise
 from tests.simulation.streets import Street
 
 KEY: Final = Principal(key_id="simulated000", fleet=None)
+_SIGN: Final = (
+    "SELECT space FROM sessions WHERE plate = ? AND state IN ('arriving', 'parked', 'leaving')"
+)
 DRIVE_SECONDS: Final = 15.0
 TYPE_AFTER_SECONDS: Final = 8.0
 TYPE_AGAIN_SECONDS: Final = 14.0
@@ -251,7 +254,17 @@ class Vehicle:
                 promise.space = found.space
                 if found.state in {"parked", "arriving", "leaving"}:
                     return promise
-        return self.promises[0]
+        return self._read_sign()
+
+    def _read_sign(self) -> Promise:
+        """Read at the lane where to go: it may have come in by a booking it never heard of."""
+        first, ledger = self.promises[0], self.lot.connection
+        row = ledger.execute(_SIGN, (self.plate,)).fetchone() if ledger else None
+        if row is None or row["space"] == first.space:
+            return first
+        for promise in self.promises:
+            promise.is_over = True
+        return replace(first, space=row["space"])
 
     async def _leave(self) -> None:
         if self.random.random() < self.town.options.end_share:

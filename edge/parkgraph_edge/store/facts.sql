@@ -77,7 +77,10 @@ SELECT sessions.*, spaces.*
  ORDER BY sessions.session;
 
 -- name: session_by_request
-SELECT * FROM sessions WHERE lot = :lot AND request = :request LIMIT 1;
+-- The lot's own booking before one of the cloud that it was told of by the same request.
+SELECT * FROM sessions WHERE lot = :lot AND request = :request
+ ORDER BY lent_asked_at IS NOT NULL, session
+ LIMIT 1;
 
 -- name: twins
 SELECT * FROM sessions

@@ -1,7 +1,7 @@
 """Commands of a lane: present a vehicle, order a vend, record what the loops confirmed."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -231,17 +231,26 @@ class RecordFindings:
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[None]:
         """Record them all."""
         facts = LotFacts(connection, self.gate.lot)
-        return Decision(
-            None, [self._record(finding, facts, moment.at) for finding in self.findings]
-        )
+        records: list[AnyRecord] = []
+        gone: set[str] = set()
+        for finding in self.findings:
+            record = self._record(finding, facts, moment.at, gone)
+            if isinstance(record, Crossed) and record.session:
+                gone.add(record.session)
+            records.append(record)
+        return Decision(None, records)
 
-    def _record(self, finding: Finding, facts: LotFacts, now: datetime) -> AnyRecord:
+    def _record(
+        self, finding: Finding, facts: LotFacts, now: datetime, gone: Container[str]
+    ) -> AnyRecord:
+        """Return the record of `finding`; the stays in `gone` crossed in the same decision."""
         admission = finding.admission
         if finding.effect is Effect.CROSSED_UNADMITTED or admission is None:
             return CrossedUnadmitted(
                 lane=self.gate.lane, direction=self.gate.direction, vehicles=finding.vehicles
             )
         session = self._still_moving(admission.session, facts)
+        session = None if session in gone else session
         if finding.effect is Effect.CROSSED:
             return Crossed(
                 admission=admission.admission,
