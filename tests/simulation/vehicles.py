@@ -23,9 +23,7 @@ from tests.simulation.oracle import Oracle, Promise
 from tests.simulation.streets import Street
 
 KEY: Final = Principal(key_id="simulated000", fleet=None)
-_SIGN: Final = (
-    "SELECT space FROM sessions WHERE plate = ? AND state IN ('arriving', 'parked', 'leaving')"
-)
+_SIGN: Final = "SELECT session, space FROM sessions WHERE plate = ? AND state IN ('arriving', 'parked', 'leaving')"
 DRIVE_SECONDS: Final = 15.0
 TYPE_AFTER_SECONDS: Final = 8.0
 TYPE_AGAIN_SECONDS: Final = 14.0
@@ -238,12 +236,13 @@ class Vehicle:
             self.space = space
 
     async def _learn_space(self) -> Promise:
-        """Ask under which booking it came in, and whether its space is another one now.
+        """Read at the lane where to go, or ask: it may have come in by a booking it never heard of.
 
         Whoever made one booking knows; whoever made two asks until somebody answers.
         """
-        rounds = 1 if len(self.promises) == 1 else 60
-        for promise in self.promises * rounds:
+        if signed := self._read_sign():
+            return signed
+        for promise in self.promises * (1 if len(self.promises) == 1 else 60):
             lot, name = self.lot, promise.session
 
             async def look(lot: LotSite = lot, name: str = name) -> Session | None:
@@ -254,15 +253,18 @@ class Vehicle:
                 promise.space = found.space
                 if found.state in {"parked", "arriving", "leaving"}:
                     return promise
-        return self._read_sign()
+        return self._read_sign() or self.promises[0]
 
-    def _read_sign(self) -> Promise:
-        """Read at the lane where to go: it may have come in by a booking it never heard of."""
+    def _read_sign(self) -> Promise | None:
+        """Return where the lane sends it; None while the lot has no ledger that knows."""
         first, ledger = self.promises[0], self.lot.connection
         row = ledger.execute(_SIGN, (self.plate,)).fetchone() if ledger else None
-        if row is None or row["space"] == first.space:
-            return first
+        if row is None:
+            return None
         for promise in self.promises:
+            if promise.session == row["session"]:
+                promise.space = row["space"]
+                return promise
             promise.is_over = True
         return replace(first, space=row["space"])
 

@@ -61,7 +61,7 @@ async def test_the_story_holds_while_broker_and_cloud_are_killed(stack: Stack) -
         group.create_task(kill_now_and_then())
     report = await count(stack, story)
 
-    assert (report.stays, report.lost, report.duplicated) == (4, 0, 0)
+    assert (report.stays, report.lost, report.duplicated) == (5, 0, 0)
     assert report.journal.edge == report.journal.cloud
 
 
