@@ -23,7 +23,10 @@ from tests.simulation.oracle import Oracle, Promise
 from tests.simulation.streets import Street
 
 KEY: Final = Principal(key_id="simulated000", fleet=None)
-_SIGN: Final = "SELECT session, space FROM sessions WHERE plate = ? AND state IN ('arriving', 'parked', 'leaving')"
+_SIGN: Final = (
+    "SELECT session, space FROM sessions"
+    " WHERE plate = ? AND state IN ('arriving', 'parked', 'leaving')"
+)
 DRIVE_SECONDS: Final = 15.0
 TYPE_AFTER_SECONDS: Final = 8.0
 TYPE_AGAIN_SECONDS: Final = 14.0
