@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -87,7 +87,7 @@ def main() -> int:
     missed, began = [], time.monotonic()
     with ThreadPoolExecutor(arguments.jobs) as pool:
         hunts = [pool.submit(hunt, name, seeds=arguments.seeds) for name in wanted]
-        for count, one in enumerate(hunts, start=1):
+        for count, one in enumerate(as_completed(hunts), start=1):
             result = one.result()
             word = f"after {result.seeds} seeds" if result.is_found else "NOT FOUND"
             took = f"{result.seconds:5.0f} s"
@@ -95,7 +95,7 @@ def main() -> int:
             left = (time.monotonic() - began) / count * (len(wanted) - count)
             sys.stderr.write(f"[{count}/{len(wanted)}] about {left:.0f} s left\n")
             missed += [] if result.is_found else [result.name]
-    print(f"planted={len(wanted)} found={len(wanted) - len(missed)} missed={','.join(missed) or 0}")
+    print(f"planted={len(wanted)} found={len(wanted) - len(missed)} missed={','.join(sorted(missed)) or 0}")
     return 1 if missed else 0
 
 
