@@ -11,11 +11,11 @@ SELECT * FROM sessions WHERE lot = :lot AND request = :request LIMIT 1;
 -- Two selects, each by its index.
 SELECT * FROM sessions
  WHERE lot = :lot AND plate_letters = :letters
-   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+   AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  UNION ALL
 SELECT * FROM sessions
  WHERE lot = :lot AND vin = :vin
-   AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+   AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  LIMIT 1;
 
 -- name: allotments

@@ -18,14 +18,13 @@ from typing import Any
 
 import pytest
 
-from parkgraph.journal.epochs import begin_epoch
 from parkgraph.model.records import AllotmentsAsked, CancelAsked, ExtensionAsked
 from parkgraph.runtime.sqlite import connect
 from parkgraph_edge import journal_show
 from parkgraph_edge.journal_commands import add_parser
-from tests.builders import LOT, NOON, a_booking
+from tests.builders import LOT, NOON, a_booking, the_documented_configuration
 from tests.fakes import FakeClock, facts_of, open_ledger
-from tests.ledgers import a_day, flip, take_directives
+from tests.ledgers import a_day, flip, go_on, take_directives
 
 CONFIG = Path(__file__).parents[2] / "config"
 KEY = "pk_live_0123456789abcdefghij"
@@ -58,10 +57,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
             asked = AllotmentsAsked(asked_at=NOON)
             gone = ExtensionAsked(session="sess_gone", seconds=60)
             await take_directives(ledger, asked, gone, CancelAsked(session="sess_gone"))
-            moment = ledger.ledger.moment()
-            await ledger.writer.submit(
-                lambda connection: begin_epoch(connection, LOT, moment, why="fork")
-            )
+            await go_on(ledger, "fork")
             clock.advance(86400)
             await ledger.submit(a_booking("NEXT DAY"))
 
@@ -80,7 +76,7 @@ def path(kept: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def configuration(tmp_path: Path) -> Path:
     """Return a configuration whose state directory holds no ledger yet."""
-    text = re.sub(r'directory = ".*"', 'directory = "state"', (CONFIG / "edge.toml").read_text())
+    text = re.sub(r'directory = ".*"', 'directory = "state"', the_documented_configuration())
     (tmp_path / "edge.toml").write_text(text)
     (tmp_path / "api.key").write_text(KEY)
     (tmp_path / "api.key").chmod(0o600)
@@ -161,14 +157,17 @@ def test_no_plate_and_no_code_stands_in_what_verify_says(run: Run, path: Path, s
     assert "7777" not in text
 
 
-def test_a_damaged_page_is_told_and_not_a_traceback(run: Run, path: Path, said: Said) -> None:
+def test_a_damaged_page_is_told_and_not_a_traceback(
+    run: Run, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     content = bytearray(path.read_bytes())
     for page in range(8 * 4096, len(content) - 4096, 3 * 4096):
         content[page : page + 64] = b"\xff" * 64
     path.write_bytes(content)
 
     assert run("verify", path) == 1
-    assert re.search(r"cannot be read|malformed|out of order", "\n".join(said()))
+    told = capsys.readouterr()  # on stderr where not even the schema can be read
+    assert re.search(r"cannot be read|malformed|out of order", told.out + told.err)
 
 
 def test_a_ledger_is_read_while_the_gateway_writes_it(run: Run, path: Path, said: Said) -> None:

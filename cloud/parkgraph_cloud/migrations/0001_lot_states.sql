@@ -13,8 +13,8 @@ CREATE TABLE clock (
 CREATE INDEX allotted ON sessions (lot, session) WHERE state = 'allotted';
 CREATE INDEX sessions_by_request ON sessions (lot, request) WHERE request IS NOT NULL;
 CREATE INDEX open_by_letters ON sessions (lot, plate_letters)
- WHERE state IN ('reserved', 'arriving', 'parked', 'leaving');
+ WHERE state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving');
 CREATE INDEX open_by_vin ON sessions (lot, vin)
- WHERE state IN ('reserved', 'arriving', 'parked', 'leaving');
+ WHERE state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving');
 CREATE INDEX asked ON journal (stream, epoch, seq) WHERE type = 'allotments_asked';
 CREATE INDEX epochs_began ON journal (stream, at) WHERE type = 'epoch_began';

@@ -73,7 +73,8 @@ SELECT * FROM admissions
 SELECT sessions.*, spaces.*
   FROM sessions
   JOIN spaces ON spaces.lot = sessions.lot AND spaces.space = sessions.space
- WHERE sessions.lot = :lot AND sessions.state = 'allotted'
+ WHERE sessions.lot = :lot
+   AND sessions.state IN ('allotted', 'reserved') AND sessions.state = 'allotted' -- as its index
  ORDER BY sessions.session;
 
 -- name: session_by_request

@@ -39,12 +39,13 @@ UPDATE sessions
 UPDATE sessions SET hold_until = :hold_until WHERE lot = :lot AND session = :session;
 
 -- name: twins_of
-SELECT session FROM sessions WHERE lot = :lot AND twin = :session ORDER BY session;
+SELECT session FROM sessions WHERE lot = :lot AND twin = :session
+ ORDER BY +session; -- by the index of twins, not through all stays in their order
 
 -- name: set_twin
 -- Another open stay that has the plate or the VIN now; NULL where the vehicle is this stay's alone.
 UPDATE sessions SET twin = (
-    SELECT session FROM (
+    SELECT MIN(session) FROM (
         SELECT other.session FROM sessions AS other
          WHERE other.lot = :lot AND other.plate_letters = sessions.plate_letters
            AND other.twin IS NULL
@@ -53,9 +54,7 @@ UPDATE sessions SET twin = (
         SELECT other.session FROM sessions AS other
          WHERE other.lot = :lot AND other.vin = sessions.vin
            AND other.twin IS NULL
-           AND other.state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving'))
-     ORDER BY session
-     LIMIT 1)
+           AND other.state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')))
  WHERE lot = :lot AND session = :session;
 
 -- name: set_space

@@ -87,6 +87,8 @@ CREATE TABLE sessions (
     PRIMARY KEY (lot, session)
 );
 CREATE INDEX sessions_by_fleet ON sessions (fleet, session);
+CREATE INDEX open_sessions ON sessions (lot, session)
+ WHERE state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving');
 CREATE INDEX sessions_by_twin ON sessions (lot, twin) WHERE twin IS NOT NULL;
 CREATE INDEX sessions_by_plate ON sessions (lot, plate_folded);
 
