@@ -36,6 +36,28 @@ def check_all(oracle: Oracle, lots: list[LotSite], cloud: CloudSite) -> None:
                 _check_orders(oracle, lot, at_lot)
 
 
+def check_cursors(oracle: Oracle, lots: list[LotSite], cloud: CloudSite) -> None:
+    """See, at any moment, that what counts as acknowledged is in the copy."""
+    if cloud.connection is None:
+        return
+    for lot in lots:
+        if lot.connection is not None:
+            _check_cursor(oracle, lot.name, "cloud", lot.connection, cloud.connection)
+            down = stream_of_cloud(lot.name)
+            _check_cursor(oracle, down, lot.name, cloud.connection, lot.connection)
+
+
+def _check_cursor(
+    oracle: Oracle, stream: str, holder: str, owner: sqlite3.Connection, copy: sqlite3.Connection
+) -> None:
+    if holder in oracle.restored_at:  # it may have forgotten what it acknowledged
+        return
+    told, held = _cursor(owner, stream, "acknowledged"), _cursor(copy, stream, "head")
+    if told and (held is None or (held[0] == told[0] and held[1] < told[1])):
+        what = f"{stream}: {told} counts as acknowledged, {holder} has {held}"
+        oracle.accuse("violation", what)
+
+
 def _check_file(oracle: Oracle, name: str, database: sqlite3.Connection) -> None:
     said = database.execute("PRAGMA integrity_check").fetchone()[0]
     if said != "ok":

@@ -162,10 +162,17 @@ class Troublemaker:
             case "clock":
                 machine.clock.jump(timedelta(seconds=fault.seconds))
                 self._tell_of_clock(machine)
+                if amount > 0.9:  # and nobody can be asked until a loan is over
+                    self._cut_for_a_loan(machine)
                 if amount < 0.6:
                     self._later(300 * amount, lambda: self._set_clock_right(machine))
             case _:
                 raise AssertionError(f"no fault is called {fault.kind}")
+
+    def _cut_for_a_loan(self, machine: Machine) -> None:
+        network, loan = self.simulation.network, self.town.lots[0].terms.loan
+        network.cut(machine.name, "broker")
+        self._later(loan.total_seconds(), lambda: network.heal(machine.name, "broker"))
 
     def _set_clock_right(self, machine: Machine) -> None:
         machine.clock.set_right()

@@ -95,7 +95,8 @@ def main() -> int:
             left = (time.monotonic() - began) / count * (len(wanted) - count)
             sys.stderr.write(f"[{count}/{len(wanted)}] about {left:.0f} s left\n")
             missed += [] if result.is_found else [result.name]
-    print(f"planted={len(wanted)} found={len(wanted) - len(missed)} missed={','.join(sorted(missed)) or 0}")
+    found = len(wanted) - len(missed)
+    print(f"planted={len(wanted)} found={found} missed={','.join(sorted(missed)) or 0}")
     return 1 if missed else 0
 
 

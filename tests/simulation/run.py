@@ -13,7 +13,7 @@ import structlog
 
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.gateway import LedgerIsBackError
-from tests.simulation.checks import check_all
+from tests.simulation.checks import check_all, check_cursors
 from tests.simulation.clouds import CloudSite
 from tests.simulation.engine import Simulation
 from tests.simulation.faults import HEALING_SECONDS, Fault, Troublemaker, draw_faults
@@ -28,6 +28,7 @@ EXPECTED_ENDS: Final = (LedgerIsBackError, UnavailableError, sqlite3.Operational
 # From the beginning of the healing: nobody comes any more, everybody has to be out.
 CLOSING_SECONDS: Final = 400.0
 OUT_SECONDS: Final = 1300.0
+WATCH_EVERY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,14 @@ class History:
             lot.machine.start(lot.main)
         self.trouble.prepare(list(faults))
         arrivals = asyncio.create_task(self._arrive())
+        watch = asyncio.create_task(self._watch())
         await asyncio.sleep(self.options.hours * 3600 - HEALING_SECONDS)
         await self._heal()
         await asyncio.sleep(CLOSING_SECONDS)
         await self._probe()
         self.town.closing.set()
         arrivals.cancel()
+        watch.cancel()
         await asyncio.sleep(OUT_SECONDS - CLOSING_SECONDS)
         self._look_for_trapped()
         await asyncio.sleep(HEALING_SECONDS - OUT_SECONDS)
@@ -113,6 +116,12 @@ class History:
             life = asyncio.create_task(vehicle.live())
             self._lives[life] = vehicle
             life.add_done_callback(self._lives.pop)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_EVERY_SECONDS)
+            self.oracle.now = self.simulation.loop.time()
+            check_cursors(self.oracle, self.lots, self.cloud)
 
     async def _heal(self) -> None:
         self.trouble.heal()
