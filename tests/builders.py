@@ -1,7 +1,9 @@
 """Builders: each gives all but what the test is about."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from parkgraph.model.codes import check_digit
@@ -23,6 +25,7 @@ from parkgraph.model.records import (
     SpaceDescription,
 )
 from parkgraph.model.sessions import Session, SessionState
+from parkgraph.runtime.signatures import SigningKey
 from parkgraph_edge.rules.barriers import BarrierState
 from parkgraph_edge.rules.lanes import Lane, LaneState, OpenAdmission, Presence
 from parkgraph_edge.rules.sightings import Sighting
@@ -32,10 +35,27 @@ from parkgraph_edge.store.terms import LotTerms, Tariff
 
 NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LOT: Final = "elm-street"
+ENTRY: Final = Direction.ENTRY
+EXIT: Final = Direction.EXIT
 CODE: Final = "12345678" + check_digit("12345678")
 CODE_KEY: Final = bytes(range(32))
+SIGNING_SECRET: Final = bytes(range(32, 64))
+PUBLIC_KEY: Final = SigningKey(SIGNING_SECRET).public_key
 TARIFF: Final = Tariff("USD", 350)
 TERMS: Final = LotTerms(LOT, TARIFF, "north-in", CODE_KEY)
+
+
+def the_documented_configuration() -> str:
+    """Return `config/edge.toml` with what an installer has to fill in."""
+    text = (Path(__file__).parents[1] / "config" / "edge.toml").read_text()
+    return re.sub(r"paste here[^\"]*", PUBLIC_KEY, text)
+
+
+def an_api_key(folder: Path) -> None:
+    """Write `api.key`, which configurations name, as its owner alone may read it."""
+    key = folder / "api.key"
+    key.write_text("pk_test_0123456789abcdefghij\n")
+    key.chmod(0o600)
 
 
 def a_session(state: SessionState = SessionState.RESERVED, **changes: Any) -> Session:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from parkgraph.journal.chain import stream_of_cloud
-from parkgraph.journal.ledger import MIGRATIONS, Command, JournalLedger
+from parkgraph.journal.ledger import Command, JournalLedger
 from parkgraph.journal.messages import LotState
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.mqtt import Channel, Message
@@ -21,10 +21,9 @@ from parkgraph_cloud.links import LotLinks
 from parkgraph_edge.store.terms import LotTerms
 from parkgraph_edge.sync.link import LotLink
 from tests.builders import LOT
-from tests.fakes import FakeClock, OpenLedger, a_database, randomness, until
-from tests.lending import LENDING
+from tests.fakes import FakeClock, OpenLedger, a_cloud_database, facts_of, randomness, until
+from tests.lending import LENDING, Lender, a_lender
 
-CLOUD_MIGRATIONS = "parkgraph_cloud.migrations"
 DOWN = stream_of_cloud(LOT)
 
 Outcome = TypeVar("Outcome")
@@ -32,19 +31,24 @@ Outcome = TypeVar("Outcome")
 
 @dataclass
 class FakeBroker:
-    """Hands messages to whoever subscribed; loses, doubles and swaps them by a seed."""
+    """Hands messages to whoever subscribed; loses, doubles and swaps them by a seed.
+
+    What lots say of their state is heard by nobody where it `hides_states`.
+    """
 
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     loses: float = 0.0
     doubles: float = 0.0
     swaps: float = 0.0
+    hides_states: bool = False
     channels: list["BrokerChannel"] = field(default_factory=list)
     seen: list[Message] = field(default_factory=list)
 
     def publish(self, message: Message) -> None:
         self.seen.append(message)
+        is_hidden = self.hides_states and message.topic.endswith("/state")
         for channel in self.channels:
-            if channel.wants(message.topic):
+            if channel.wants(message.topic) and not is_hidden:
                 live = replace(message, is_retained=False)  # as a broker marks what is new
                 channel.waiting.append(live)
                 asyncio.get_running_loop().call_later(0.01, self._deliver, channel)
@@ -64,6 +68,12 @@ class FakeBroker:
         """Lose every connection; both ends connect again after a while."""
         for channel in list(self.channels):
             channel.hang_up()
+
+    def say(self, message: Message) -> None:
+        """Hand over `message` as if somebody had published it; it is never lost."""
+        for channel in self.channels:
+            if channel.wants(message.topic):
+                channel.arrived.put_nowait(message)
 
     def said(self, kind: str) -> int:
         """Return how often something was published on a topic that ends with `kind`."""
@@ -136,7 +146,7 @@ async def open_cloud(
     """Open the cloud in `folder`; open it again to restart."""
     clock = clock or FakeClock()
     path = folder / "cloud.db"
-    writer = Writer(a_database(path, MIGRATIONS, CLOUD_MIGRATIONS), path)
+    writer = Writer(a_cloud_database(path), path)
     try:
         async with open_reader(path) as reader:
             allotments = Allotments(writer, reader, clock=clock, random=randomness(seed).randbytes)
@@ -190,21 +200,58 @@ def cursor_in(path: Path, stream: str, name: str) -> tuple[int, int, str] | None
         return found
 
 
+def epochs_in(path: Path, stream: str) -> int:
+    """Return how many epochs of `stream` the database at `path` has."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        query = "SELECT COUNT(*) FROM epochs WHERE stream = ?"
+        return int(connection.execute(query, (stream,)).fetchone()[0])
+
+
+def set_aside_in(path: Path) -> list[str]:
+    """Return the streams of the rows that the database at `path` shows as set aside."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        return [stream for (stream,) in connection.execute("SELECT stream FROM dead_letters")]
+
+
+def told_in(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the facts that an epoch of a lot begins with."""
+    facts = facts_of(path)
+    return {table: facts[table] for table in ("lots", "spaces", "sessions")}
+
+
+def is_copied(stream: str, owner: Path, copy: Path) -> bool:
+    """Say whether `copy` has the newest row of `stream` that `owner` has, and `owner` knows."""
+    head = cursor_in(owner, stream, "head")
+    return head == cursor_in(owner, stream, "acknowledged") == cursor_in(copy, stream, "head")
+
+
 def is_level(lot: OpenLedger, cloud: OpenCloud) -> bool:
     """Say whether each side has the other's newest row, and the owner knows."""
-    for stream, owner, copy in ((LOT, lot.path, cloud.path), (DOWN, cloud.path, lot.path)):
-        head = cursor_in(owner, stream, "head")
-        known = cursor_in(owner, stream, "acknowledged")
-        if not head == known == cursor_in(copy, stream, "head"):
-            return False
-        if cursor_in(owner, stream, "recovering"):
-            return False
-    return True
+    return all(
+        is_copied(stream, owner, copy) and not cursor_in(owner, stream, "recovering")
+        for stream, owner, copy in ((LOT, lot.path, cloud.path), (DOWN, cloud.path, lot.path))
+    )
 
 
 async def level(lot: OpenLedger, cloud: OpenCloud) -> None:
     """Wait until both sides have everything."""
     await until(lambda: is_level(lot, cloud), every_seconds=1.0)
+
+
+async def lent(lot: OpenLedger, cloud: OpenCloud, clock: FakeClock) -> Lender:
+    """Bring both sides to where the cloud has what the lot lends; the link is up."""
+    lender = await a_lender(lot, clock)
+    await lent_anew(lot, cloud)
+    return lender
+
+
+async def lent_anew(lot: OpenLedger, cloud: OpenCloud) -> None:
+    """Wait until the cloud has asked and has what it asked for."""
+    await becomes(lambda: cloud.one("SELECT COUNT(*) FROM lot_states") == 1)
+    await becomes(lambda: cursor_in(cloud.path, LOT, "head") is not None)
+    await becomes(lambda: cursor_in(cloud.path, DOWN, "recovering") is None)
+    await cloud.allotments.tend()
+    await level(lot, cloud)
 
 
 async def becomes(is_so: Callable[[], bool]) -> None:

@@ -30,6 +30,7 @@ from parkgraph_edge.rules.barriers import BarrierState, VendOrder
 from tests.builders import LOT, NOON, a_barrier_state
 
 EDGE_MIGRATIONS: Final = "parkgraph_edge.store.migrations"
+CLOUD_MIGRATIONS: Final = "parkgraph_cloud.migrations"
 FACT_TABLES: Final = (
     "lots",
     "spaces",
@@ -202,6 +203,11 @@ def a_database(path: Path, *packages: str) -> sqlite3.Connection:
     connection = connect(path)
     migrate(connection, packages or (MIGRATIONS, EDGE_MIGRATIONS))
     return connection
+
+
+def a_cloud_database(path: Path) -> sqlite3.Connection:
+    """Return a database at `path`, migrated as the cloud's is."""
+    return a_database(path, MIGRATIONS, CLOUD_MIGRATIONS)
 
 
 @contextlib.asynccontextmanager

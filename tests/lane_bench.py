@@ -5,16 +5,23 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from parkgraph.journal.ledger import Command, Ledger, Outcome
 from parkgraph.model.records import Direction
+from parkgraph.model.sessions import Session
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
 from parkgraph_edge.rules.sightings import Sighting
 from parkgraph_edge.store.opening import OpenLot
-from tests.builders import LOT, a_lot, a_sighting
-from tests.fakes import FakeBarrier, FakeClock, OpenLedger, open_ledger, randomness
+from tests.builders import ENTRY, LOT, a_booking, a_crossing, a_grant, a_lot, a_sighting
+from tests.fakes import FakeBarrier, FakeClock, OpenLedger, Recording, open_ledger, randomness
+
+# What a barrier shows of a car on the arming loop, of none, of a closed boom, and of one that left.
+THERE: Final = {"is_armed": True}
+GONE: Final = {"is_armed": False, "is_occupied": False}
+DOWN: Final = {"is_closed": True, "is_open": False, "angle_degrees": 0.0}
+THROUGH: Final = GONE | DOWN | {"passages": 1}
 
 
 @dataclass
@@ -71,6 +78,13 @@ class Bench:
     def orders(self) -> list[int]:
         return [order.order for order in self.barrier.accepted]
 
+    async def park(self) -> Session:
+        """Let the car ABC1234 be parked, as if it had come in by another lane."""
+        session = await self.ledger.submit(a_booking())
+        came_in = Recording([a_grant(session.session), a_crossing(session.session)])
+        await self.ledger.submit(came_in)
+        return session
+
     def outcomes(self) -> list[str | None]:
         return [order[-1] for order in self.ledger.facts()["orders"]]
 
@@ -78,7 +92,7 @@ class Bench:
 @contextlib.asynccontextmanager
 async def a_bench(
     tmp_path: Path,
-    direction: Direction = Direction.ENTRY,
+    direction: Direction = ENTRY,
     *,
     clock: FakeClock | None = None,
     barrier: FakeBarrier | None = None,
@@ -91,7 +105,7 @@ async def a_bench(
         bench = Bench(
             clock, barrier or FakeBarrier(clock), ledger, Switch(ledger, clock, hangs=hangs)
         )
-        name = "north-in" if direction is Direction.ENTRY else "south-out"
+        name = "north-in" if direction is ENTRY else "south-out"
         lane = LaneLoop(
             LaneConfiguration(LOT, name, direction, open_seconds=5.0),
             bench.barrier,

@@ -3,10 +3,11 @@
 import contextlib
 import sqlite3
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from parkgraph.journal.chain import GENESIS, Head, Row, stream_of_cloud
 from parkgraph.journal.copies import receive
+from parkgraph.journal.epochs import begin_epoch
 from parkgraph.journal.ledger import Moment, chained
 from parkgraph.journal.messages import Acknowledgement, Batch
 from parkgraph.model.records import AnyRecord, Direction, VendOutcome
@@ -24,6 +25,8 @@ from parkgraph_edge.store.passages import (
 )
 from parkgraph_edge.store.terms import LotTerms
 from tests.builders import (
+    ENTRY,
+    EXIT,
     LOT,
     NOON,
     TERMS,
@@ -37,7 +40,7 @@ from tests.builders import (
 )
 from tests.fakes import FakeClock, OpenLedger, randomness
 
-ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
+EPOCH: Final = 7
 SPACES: Final = tuple(f"S-{number:02}" for number in range(10))
 
 
@@ -77,18 +80,32 @@ async def a_day(ledger: OpenLedger, clock: FakeClock) -> None:
     assert await ledger.submit(DeclareNoShows(LOT)) == 1
 
 
+async def go_on(ledger: OpenLedger, why: Literal["lost", "fork", "compaction"]) -> None:
+    """Let the journal of the lot go on under a new epoch."""
+    moment = ledger.ledger.moment()
+    await ledger.writer.submit(lambda c: begin_epoch(c, ledger.lot, moment, why=why))
+
+
+def rows_of(
+    *records: AnyRecord, stream: str = LOT, epoch: int = EPOCH, actor: str = "system"
+) -> list[Row]:
+    """Return `records` as a journal has them, from its first row on."""
+    moment = Moment(NOON, randomness(7).randbytes)
+    head = Head(epoch=epoch, seq=0, hash=GENESIS)
+    rows: list[Row] = []
+    for record in records:
+        rows.append(chained(stream, head, record, actor=actor, moment=moment))
+        head = Head(epoch=epoch, seq=rows[-1].seq, hash=rows[-1].hash)
+    return rows
+
+
 async def take_directives(
     ledger: OpenLedger, *records: AnyRecord, terms: LotTerms = TERMS
 ) -> Acknowledgement:
     """Let the cloud decide `records`, the first that it ever decided, and the lot take them."""
     stream = stream_of_cloud(ledger.lot)
-    moment = Moment(NOON, randomness(7).randbytes)
-    head = Head(epoch=7, seq=0, hash=GENESIS)
-    rows: list[Row] = []
-    for record in records:
-        rows.append(chained(stream, head, record, actor="key:cloud", moment=moment))
-        head = Head(epoch=7, seq=rows[-1].seq, hash=rows[-1].hash)
-    batch = Batch(stream=stream, epoch=7, rows=tuple(rows))
+    rows = rows_of(*records, stream=stream, actor="key:cloud")
+    batch = Batch(stream=stream, epoch=EPOCH, rows=tuple(rows))
 
     def take(connection: sqlite3.Connection, lot: str, row: Row, record: AnyRecord) -> None:
         ledger.ledger.decide(connection, TakeDirective(terms, record, frozenset()))

@@ -13,7 +13,8 @@ from parkgraph.front.operations import IN_THE_CLOUD
 from parkgraph.journal.ledger import MIGRATIONS, Moment
 from parkgraph.runtime import loops, mqtt, service
 from parkgraph.runtime.clock import SystemClock
-from parkgraph.runtime.errors import UnavailableError
+from parkgraph.runtime.disk import make_folder
+from parkgraph.runtime.signatures import SigningKey
 from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader
 from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
@@ -59,6 +60,7 @@ async def run(settings: CloudSettings) -> None:
                         mqtt.connect,
                         str(settings.mqtt.broker),
                         client=f"cloud-{socket.gethostname()}-{os.getpid()}",
+                        sign=SigningKey.kept_in(settings.state.directory).sign,
                     )
                 ),
                 "allotments": allotments.run(),
@@ -72,10 +74,7 @@ async def run(settings: CloudSettings) -> None:
 @contextlib.asynccontextmanager
 async def _database(settings: CloudSettings) -> AsyncIterator[tuple[Writer, Reader]]:
     directory = settings.state.directory
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnavailableError(f"{directory}: {error.strerror}; check folder and owner") from error
+    make_folder(directory)
     lock(directory / "lock")
     path = directory / DATABASE_FILE
     connection = connect(path)

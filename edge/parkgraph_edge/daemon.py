@@ -22,6 +22,8 @@ from parkgraph.runtime import logs, loops, mqtt, service
 from parkgraph.runtime.clock import Clock, SystemClock
 from parkgraph.runtime.disk import MEBIBYTE, DiskBudget, Level
 from parkgraph.runtime.errors import CorruptError, UnavailableError
+from parkgraph.runtime.secret_file import kept_secret
+from parkgraph.runtime.signatures import PublicKeys
 from parkgraph.runtime.sqlite import open_reader, translated
 from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
@@ -32,7 +34,6 @@ from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
 from parkgraph_edge.lanes.occupancy import Occupancy
 from parkgraph_edge.settings import EdgeSettings
 from parkgraph_edge.store import folder
-from parkgraph_edge.store.keys import gate_code_key
 from parkgraph_edge.store.terms import LotTerms, Tariff
 from parkgraph_edge.sync.link import Connect
 from parkgraph_edge.vision.supervisor import Vision
@@ -97,7 +98,7 @@ async def _books(
     async with contextlib.AsyncExitStack() as stack:
         try:
             books = await stack.enter_async_context(_open(settings, clock, budget))
-            gate_code_key(settings.state.directory, os.urandom)  # its faults show here
+            _gate_code_key(settings)  # its faults show here
         except _NO_LEDGER as error:
             await stack.aclose()
             log.error("exit_only", reason=str(error))  # noqa: TRY400 (one line is enough)
@@ -169,8 +170,15 @@ async def _wait_for_ledger(
 
 
 def _connect(settings: EdgeSettings) -> Connect | None:
-    broker = settings.cloud and settings.cloud.broker
-    return functools.partial(mqtt.connect, str(broker)) if broker else None
+    cloud = settings.cloud
+    if cloud is None:
+        return None
+    believe = PublicKeys(cloud.public_keys).believe
+    return functools.partial(mqtt.connect, str(cloud.broker), is_believed=believe)
+
+
+def _gate_code_key(settings: EdgeSettings) -> bytes:
+    return kept_secret(settings.state.directory / "gate-code.key", os.urandom)
 
 
 def _description(settings: EdgeSettings) -> LotDescribed:
@@ -198,7 +206,7 @@ def _terms(settings: EdgeSettings, *, has_ledger: bool) -> LotTerms:
         tariff=Tariff(settings.lot.currency, settings.lot.rate_per_hour_minor),
         entry_lane=min(entries),
         # Without a ledger nothing is booked, so no code is issued.
-        code_key=gate_code_key(settings.state.directory, os.urandom) if has_ledger else b"",
+        code_key=_gate_code_key(settings) if has_ledger else b"",
         allotments=lent.by_class if lent else {},
         loan=timedelta(hours=lent.hours if lent else 0),
     )

@@ -17,6 +17,7 @@ from parkgraph.model.money import CURRENCY_EXPONENTS, to_minor
 from parkgraph.model.records import Direction, SpaceClass
 from parkgraph.runtime.configuration import Configuration, KeyFaultError, Table, load
 from parkgraph.runtime.configuration_values import BrokerUrl, PathFromFile, RemoteAddress
+from parkgraph.runtime.signatures import PublicKey
 
 MOST_SPACES: Final = 20_000
 LONGEST_OPEN_SECONDS: Final = 60.0
@@ -121,6 +122,13 @@ class CloudSettings(Table):
     broker: BrokerUrl = Field(
         description="MQTT broker of the cloud core; without [cloud] the lot runs alone",
         examples=["mqtt://127.0.0.1:1883"],
+    )
+    public_keys: Annotated[tuple[PublicKey, ...], Field(strict=False)] = Field(
+        min_length=1,
+        max_length=4,
+        description="who speaks for the cloud: what `parkgraph-cloud key` prints; two of them while"
+        " an old one is replaced",
+        examples=[["6kqPMLyOt2ueCX4Q4dqCVJ3Cq8gN6w3mBv7xhO2fC1U="]],
     )
 
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 import httpx
 
 from parkgraph.client import ApiError, ParkGraph
+from parkgraph.runtime.disk import make_folder
+from parkgraph.runtime.signatures import SigningKey
 from parkgraph_demo.cable import Cable
 from parkgraph_demo.programs import Program, ProgramError, free_port
 
@@ -48,6 +50,7 @@ listen = "127.0.0.1:{edge_port}"
 key_file = "api.key"
 [cloud]
 broker = "mqtt://127.0.0.1:{cable_port}"
+public_keys = ["{public_key}"]
 [allotments]
 standard = 3
 [state]
@@ -166,6 +169,8 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
     _write(folder / "broker.toml", _BROKER.format(**ports))
     _write(folder / "cloud.toml", _CLOUD.format(**ports))
     _write(folder / "lot-sim.toml", _SIMULATOR.format(spaces=json.dumps(SPACES)))
+    make_folder(folder / "cloud")
+    public_key = SigningKey.kept_in(folder / "cloud").public_key
     programs = _programs(folder, log, seed)
     lot_url, cloud_url = (f"http://127.0.0.1:{ports[p]}" for p in ("edge_port", "cloud_port"))
     async with (
@@ -177,7 +182,8 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
             await programs["broker"].start()
             await programs["cloud"].start()
             where = await _ready_line(await programs["firmware-sim"].start(), programs)
-            _write(folder / "edge.toml", _edge_toml(where, ports["edge_port"], cable.port))
+            edge = _edge_toml(where, ports["edge_port"], cable.port, public_key)
+            _write(folder / "edge.toml", edge)
             await programs["edge"].start()
             await answers(cloud, programs["cloud"])
             await answers(lot, programs["edge"])
@@ -192,12 +198,13 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
                 await programs[name].stop()
 
 
-def _edge_toml(where: Mapping[str, Any], edge_port: int, cable_port: int) -> str:
+def _edge_toml(where: Mapping[str, Any], edge_port: int, cable_port: int, public_key: str) -> str:
     return _EDGE.format(
         lot=LOT,
         spaces=json.dumps(SPACES),
         edge_port=edge_port,
         cable_port=cable_port,
+        public_key=public_key,
         space_sensors=where["space_sensors"],
         entry_barrier=where["barriers"]["north-in"],
         entry_camera=where["cameras"]["north-in"],

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from parkgraph.journal.chain import Head
-from parkgraph.journal.ledger import MIGRATIONS, Moment, write_head
+from parkgraph.journal.ledger import Moment, write_head
 from parkgraph.journal.messages import LotState
 from parkgraph.runtime.sqlite import open_reader
 from parkgraph.runtime.writer import Writer
 from parkgraph_cloud.links import LotLinks
-from tests.fakes import FakeClock, a_database, randomness
+from tests.fakes import FakeClock, a_cloud_database, randomness
 
 HEAD = Head(epoch=1, seq=40, hash="0" * 64)
 
@@ -21,7 +21,7 @@ HEAD = Head(epoch=1, seq=40, hash="0" * 64)
 async def test_a_lot_that_says_it_has_more_or_less_is_told_how_far_the_copy_is(
     tmp_path: Path, head_seq: int, *, asks: bool
 ) -> None:
-    connection = a_database(tmp_path / "cloud.db", MIGRATIONS, "parkgraph_cloud.migrations")
+    connection = a_cloud_database(tmp_path / "cloud.db")
     write_head(connection, "elm", "head", HEAD)
     writer = Writer(connection, tmp_path / "cloud.db")
     clock = FakeClock()

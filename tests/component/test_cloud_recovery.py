@@ -8,19 +8,17 @@ from pathlib import Path
 import pytest
 
 from parkgraph.journal.epochs import is_recovering
-from parkgraph.journal.ledger import MIGRATIONS
 from parkgraph.runtime.errors import RefusedError
 from parkgraph.runtime.sqlite import connect, lock
 from parkgraph_cloud.recovery import DATABASE_FILE, recover
 from parkgraph_cloud.settings import CloudSettings, load_settings
-from tests.fakes import a_database
+from tests.builders import an_api_key
+from tests.fakes import a_cloud_database
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> CloudSettings:
-    key = tmp_path / "api.key"
-    key.write_text("pk_test_0123456789abcdefghij\n")
-    key.chmod(0o600)
+    an_api_key(tmp_path)
     (tmp_path / "cloud.toml").write_text(
         '[api]\nlisten = "127.0.0.1:8090"\nkey_file = "api.key"\n'
         '[mqtt]\nbroker = "mqtt://127.0.0.1:1883"\n[state]\ndirectory = "state"\n'
@@ -31,7 +29,7 @@ def settings(tmp_path: Path) -> CloudSettings:
 def a_cloud_that_knows(settings: CloudSettings, lot: str) -> Path:
     settings.state.directory.mkdir()
     path = settings.state.directory / DATABASE_FILE
-    with closing(a_database(path, MIGRATIONS, "parkgraph_cloud.migrations")) as connection:
+    with closing(a_cloud_database(path)) as connection:
         connection.execute("INSERT INTO lots VALUES (?, 'Elm', 'UTC', 'USD', '{}')", (lot,))
     return path
 
@@ -53,14 +51,8 @@ def test_a_cloud_that_runs_is_left_alone(settings: CloudSettings) -> None:
         recover(settings)
 
 
+@pytest.mark.usefixtures("settings")
 def test_without_a_backup_the_command_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "api.key").write_text("pk_test_0123456789abcdefghij\n")
-    (tmp_path / "api.key").chmod(0o600)
-    (tmp_path / "cloud.toml").write_text(
-        '[api]\nlisten = "127.0.0.1:8090"\nkey_file = "api.key"\n'
-        '[mqtt]\nbroker = "mqtt://127.0.0.1:1883"\n[state]\ndirectory = "state"\n'
-    )
-
     done = subprocess.run(
         [sys.executable, "-m", "parkgraph_cloud", "recover", "--config", tmp_path / "cloud.toml"],
         capture_output=True,

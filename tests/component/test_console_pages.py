@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from parkgraph.journal.apply import apply
 from parkgraph.journal.chain import GENESIS, Head
-from parkgraph.journal.ledger import MIGRATIONS, Moment, chained, read_head, store_row, write_head
+from parkgraph.journal.ledger import Moment, chained, read_head, store_row, write_head
 from parkgraph.journal.messages import LotState
 from parkgraph.model.records import (
     AdmissionGranted,
@@ -32,12 +32,13 @@ from parkgraph.model.records import (
     SpaceClass,
     SpaceDescription,
 )
-from parkgraph.runtime.sqlite import connect, migrate, open_reader
+from parkgraph.runtime.sqlite import open_reader
 from parkgraph.runtime.web import listen, serve
 from parkgraph_cloud.console import pages
 from parkgraph_cloud.console.board import Board
 from parkgraph_cloud.console.board_reader import SQL, BoardReader
 from parkgraph_cloud.console.pages import Console
+from tests.fakes import a_cloud_database
 
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
 PATIENCE_SECONDS = 10
@@ -79,8 +80,7 @@ class Cloud:
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     path = tmp_path / "cloud.db"
-    connection = connect(path)
-    migrate(connection, [MIGRATIONS, "parkgraph_cloud.migrations"])
+    connection = a_cloud_database(path)
     yield Cloud(path, connection)
     connection.close()
 

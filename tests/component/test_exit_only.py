@@ -11,6 +11,7 @@ from parkgraph.runtime.clock import SystemClock
 from parkgraph_edge.daemon import LEDGER_RETRY_SECONDS, _books, _budget, _wait_for_ledger
 from parkgraph_edge.gateway import LedgerIsBackError
 from parkgraph_edge.settings import EdgeSettings, load_settings
+from tests.builders import an_api_key
 from tests.ledgers import flip
 
 CONFIGURATION = """\
@@ -37,9 +38,7 @@ barrier = "127.0.0.1:5022"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> EdgeSettings:
-    key = tmp_path / "api.key"
-    key.write_text("pk_test_0123456789abcdefghij\n")
-    key.chmod(0o600)
+    an_api_key(tmp_path)
     (tmp_path / "edge.toml").write_text(CONFIGURATION)
     return load_settings(tmp_path / "edge.toml").settings
 

@@ -3,13 +3,11 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from parkgraph.journal.ledger import NoLedger
-from parkgraph.model.records import Direction
-from parkgraph.model.sessions import Session
 from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
 from parkgraph_edge.rules.lanes import (
     ADMISSION_LASTS_SECONDS,
@@ -17,23 +15,11 @@ from parkgraph_edge.rules.lanes import (
     ORDER_AGAIN_SECONDS,
 )
 from parkgraph_edge.store.opening import OpenLot
-from tests.builders import LOT, a_booking, a_crossing, a_grant, a_lot, a_sighting, another_code
-from tests.fakes import FakeBarrier, FakeClock, OpenLedger, Recording, open_ledger, randomness
-from tests.lane_bench import Bench, a_bench
+from tests.builders import EXIT, LOT, a_booking, a_lot, a_sighting, another_code
+from tests.fakes import FakeBarrier, FakeClock, OpenLedger, open_ledger, randomness
+from tests.lane_bench import DOWN, GONE, THERE, THROUGH, a_bench
 
 pytestmark = pytest.mark.hurried
-
-ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
-THERE: Final = {"is_armed": True}
-GONE: Final = {"is_armed": False, "is_occupied": False}
-DOWN: Final = {"is_closed": True, "is_open": False, "angle_degrees": 0.0}
-THROUGH: Final = GONE | DOWN | {"passages": 1}
-
-
-async def a_parked_car(bench: Bench) -> Session:
-    session = await bench.ledger.submit(a_booking())
-    await bench.ledger.submit(Recording([a_grant(session.session), a_crossing(session.session)]))
-    return session
 
 
 async def test_one_car_comes_in(tmp_path: Path) -> None:
@@ -58,7 +44,7 @@ async def test_one_car_comes_in(tmp_path: Path) -> None:
 
 async def test_one_car_goes_out(tmp_path: Path) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
 
         await bench.look(**THERE)
         await bench.sees("ABC1234")
@@ -349,7 +335,7 @@ async def test_after_a_restart_the_admitted_car_is_looked_at_anew_and_ordered_fo
 
 async def test_with_slow_commits_an_exit_still_opens(tmp_path: Path) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
         bench.switch.takes_seconds = 2.5
         await bench.look(**THERE)
 
@@ -408,7 +394,7 @@ async def test_without_a_ledger_an_exit_opens_and_the_crossing_is_recorded_when_
     tmp_path: Path,
 ) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
         bench.switch.is_away = True
         await bench.look(**THERE)
         await bench.sees("ABC1234")

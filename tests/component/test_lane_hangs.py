@@ -1,26 +1,14 @@
 """A lane whose disk hangs: nobody is trapped, and nothing is recorded twice."""
 
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-from parkgraph.model.records import Direction
-from tests.builders import a_booking, a_crossing, a_grant
-from tests.fakes import FakeBarrier, FakeClock, Recording
-from tests.lane_bench import Bench, a_bench
+from tests.builders import EXIT, a_booking
+from tests.fakes import FakeBarrier, FakeClock
+from tests.lane_bench import THERE, THROUGH, Bench, a_bench
 
 pytestmark = pytest.mark.hurried
-
-EXIT = Direction.EXIT
-THERE: Final = {"is_armed": True}
-DOWN: Final = {"is_closed": True, "is_open": False, "angle_degrees": 0.0}
-THROUGH: Final = {"is_armed": False, "is_occupied": False, "passages": 1} | DOWN
-
-
-async def a_parked_car(bench: Bench) -> None:
-    session = await bench.ledger.submit(a_booking())
-    await bench.ledger.submit(Recording([a_grant(session.session), a_crossing(session.session)]))
 
 
 def is_back(bench: Bench) -> None:
@@ -34,7 +22,7 @@ def state_of(bench: Bench) -> str:
 
 async def test_an_exit_opens_when_the_ledger_does_not_answer(tmp_path: Path) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
         bench.switch.hangs = "before"
         await bench.look(**THERE)
 
@@ -94,7 +82,7 @@ async def test_an_entry_that_drove_away_meanwhile_is_awaited_again(tmp_path: Pat
 
 async def test_who_left_by_an_exit_that_got_no_answer_has_left_once(tmp_path: Path) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
         bench.switch.hangs = "after"
         await bench.look(**THERE)
         await bench.sees("ABC1234")
@@ -131,7 +119,7 @@ async def test_a_crossing_that_got_no_answer_is_recorded_once(tmp_path: Path, ha
 
 async def test_an_exit_opens_also_while_a_crossing_is_not_recorded_yet(tmp_path: Path) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
         bench.switch.hangs = "before"
         await bench.look(passages=1)  # somebody went through an open boom
         await bench.look(**THERE)

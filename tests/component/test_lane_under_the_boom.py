@@ -1,28 +1,17 @@
 """Who is under the boom and not counted yet is not taken for the one behind."""
 
 from pathlib import Path
-from typing import Final
 
-from parkgraph.model.records import Direction
 from parkgraph_edge.rules.lanes import UNDER_BOOM_SECONDS
-from tests.builders import a_booking, a_crossing, a_grant
-from tests.fakes import Recording
-from tests.lane_bench import Bench, a_bench
-
-EXIT: Final = Direction.EXIT
-THERE: Final = {"is_armed": True}
-
-
-async def a_parked_car(bench: Bench) -> None:
-    session = await bench.ledger.submit(a_booking())
-    await bench.ledger.submit(Recording([a_grant(session.session), a_crossing(session.session)]))
+from tests.builders import EXIT
+from tests.lane_bench import THERE, a_bench
 
 
 async def test_nobody_is_let_out_while_somebody_not_counted_yet_is_under_the_boom(
     tmp_path: Path,
 ) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
         await bench.look(is_occupied=True, is_closed=False)
 
         await bench.look(**THERE, is_occupied=True)
@@ -38,7 +27,7 @@ async def test_nobody_is_let_out_while_somebody_not_counted_yet_is_under_the_boo
 
 async def test_a_closing_loop_that_sticks_traps_nobody(tmp_path: Path) -> None:
     async with a_bench(tmp_path, EXIT) as bench:
-        await a_parked_car(bench)
+        await bench.park()
         await bench.look(**THERE, is_occupied=True)
         await bench.look(UNDER_BOOM_SECONDS + 1)
 

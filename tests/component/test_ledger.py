@@ -17,7 +17,6 @@ from parkgraph.journal.facts import find_session
 from parkgraph.journal.ledger import NoLedger
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.records import (
-    Direction,
     SessionReserved,
     SpaceClass,
     parse_record,
@@ -30,6 +29,8 @@ from parkgraph_edge.store.passages import (
     Present,
 )
 from tests.builders import (
+    ENTRY,
+    EXIT,
     LOT,
     NOON,
     a_booking,
@@ -50,8 +51,6 @@ from tests.fakes import (
     open_ledger,
 )
 from tests.ledgers import SPACES, a_day, let_through
-
-ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 
 
 def head_before(ledger: OpenLedger) -> Head:

@@ -6,11 +6,10 @@ import pytest
 
 from parkgraph.model.records import VendFinished, VendOutcome, parse_record
 from parkgraph.runtime.errors import UnavailableError
-from parkgraph_edge.store.keys import gate_code_key
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import Admitted, FinishVend, Present
 from tests.builders import LOT, a_booking, a_gate, a_lot, a_plate
-from tests.fakes import facts_of, journal_of, open_ledger, randomness
+from tests.fakes import facts_of, journal_of, open_ledger
 
 
 async def test_an_unfinished_order_is_too_late_and_stays_so(tmp_path: Path) -> None:
@@ -67,20 +66,6 @@ async def test_a_space_that_is_gone_stays_while_somebody_holds_it(tmp_path: Path
         held = ledger.one("SELECT space FROM spaces WHERE holder IS NOT NULL")
         assert held == session.space
         assert ledger.one("SELECT group_concat(space) FROM spaces WHERE is_listed = 1") == "S-03"
-
-
-def test_the_key_of_the_gate_codes_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
-    first = gate_code_key(tmp_path, randomness(1).randbytes)
-    again = gate_code_key(tmp_path, randomness(2).randbytes)
-
-    assert first == again
-    assert len(first) == 32
-    assert (tmp_path / "gate-code.key").stat().st_mode & 0o777 == 0o600
-
-
-def test_a_key_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="check folder, owner, disk"):
-        gate_code_key(tmp_path / "nowhere", randomness().randbytes)
 
 
 async def test_the_ledger_of_another_lot_is_not_taken(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ from parkgraph_edge.store.passages import (
     StandsThere,
 )
 from tests.builders import (
+    ENTRY,
+    EXIT,
     LOT,
     NOON,
     a_booking,
@@ -47,8 +49,6 @@ from tests.builders import (
     typed,
 )
 from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger
-
-ENTRY, EXIT = Direction.ENTRY, Direction.EXIT
 
 
 async def a_booked_lot(ledger: OpenLedger, **booking: Any) -> Session:

@@ -15,20 +15,18 @@ from parkgraph.runtime.sqlite import connect, lock
 from parkgraph_edge.daemon import _books, _budget
 from parkgraph_edge.recovery_command import register
 from parkgraph_edge.settings import EdgeSettings, load_settings
-from tests.builders import LOT, a_booking
+from tests.builders import LOT, PUBLIC_KEY, a_booking, an_api_key
 from tests.component.test_exit_only import CONFIGURATION
 from tests.fakes import journal_of
 
-CLOUD = '[cloud]\nbroker = "mqtt://127.0.0.1:1"\n'
+CLOUD = f'[cloud]\nbroker = "mqtt://127.0.0.1:1"\npublic_keys = ["{PUBLIC_KEY}"]\n'
 
 Run = Callable[..., int]
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    key = tmp_path / "api.key"
-    key.write_text("pk_test_0123456789abcdefghij\n")
-    key.chmod(0o600)
+    an_api_key(tmp_path)
     path = tmp_path / "edge.toml"
     path.write_text(CONFIGURATION + CLOUD)
     return path

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from parkgraph.runtime.signatures import KEY_FILE
 from parkgraph_demo.programs import ProgramError, free_port
+from tests.builders import SIGNING_SECRET
 from tests.faults.caller import Caller, Door, HungUpError
 from tests.faults.copies import Heads, cloud_chain_faults, differences, heads
 from tests.faults.gateway import KEY, Gateway, Process, write_key
@@ -40,6 +42,8 @@ class Cloud:
         config = folder / "cloud.toml"
         config.write_text(_CLOUD.format(port=self.door.port, broker=broker))
         write_key(folder / "api.key")
+        self.database.parent.mkdir()
+        (self.database.parent / KEY_FILE).write_bytes(SIGNING_SECRET)
         within = network.within if network else ()
         python = [sys.executable, "-m", "parkgraph_cloud"]
         self._command = [*within, *python, "run", "--config", str(config)]

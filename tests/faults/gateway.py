@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from parkgraph_demo.programs import Program, ProgramError, free_port
+from tests.builders import PUBLIC_KEY
 from tests.faults.caller import Answer, Caller, Door, HungUpError
 from tests.faults.networks import Network
 
@@ -92,7 +93,7 @@ class Gateway:
         self.door = Door(free_port(), KEY, network.descriptor if network else None)
         self._within = network.within if network else ()
         self._config = folder / "edge.toml"
-        more = f'[cloud]\nbroker = "{broker}"\n' if broker else ""
+        more = f'[cloud]\nbroker = "{broker}"\npublic_keys = ["{PUBLIC_KEY}"]\n' if broker else ""
         more += f"[allotments]\nstandard = {lent}\n" if lent else ""
         self._config.write_text(
             _EDGE.format(

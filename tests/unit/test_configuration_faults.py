@@ -32,6 +32,7 @@ listen = "127.0.0.1:8080"
 key_file = "api.key"
 [cloud]
 broker = "mqtt://127.0.0.1:1883"
+public_keys = ["6kqPMLyOt2ueCX4Q4dqCVJ3Cq8gN6w3mBv7xhO2fC1U="]
 [state]
 directory = "/var/lib/parkgraph-edge"
 [lanes.north-in]
@@ -76,9 +77,9 @@ MISTAKES = [
     Mistake('"S-02"', '"S-01"', 7, "lot.spaces", ('names "S-01" more than once',)),
     Mistake('["S-01", "S-02"]', "[]", 7, "lot.spaces", ("list 1 to 20000",)),
     Mistake('spaces = ["S-01", "S-02"]\n', "", 1, "lot.spaces", ("in [lot]",)),
-    Mistake("[state]", '[spaces]\nstandard = ["S"]\n[state]', 13, "spaces", ("keep one",)),
+    Mistake("[state]", '[spaces]\nstandard = ["S"]\n[state]', 14, "spaces", ("keep one",)),
     Mistake(
-        "[state]", '[spaces]\nacessible = ["S"]\n[state]', 14, "spaces.acessible", ("accessible?",)
+        "[state]", '[spaces]\nacessible = ["S"]\n[state]', 15, "spaces.acessible", ("accessible?",)
     ),
     Mistake("127.0.0.1:8080", "0.0.0.0:8080", 9, "api.listen", ("no TLS yet", "127.0.0.1:8080")),
     Mistake("127.0.0.1:8080", "localhost", 9, "api.listen", ("is no host and port",)),
@@ -91,6 +92,13 @@ MISTAKES = [
     Mistake('"api.key"', f'"{KEY}"', 10, "api.key_file", ("holds the key itself",)),
     Mistake('"mqtt://', '"http://', 12, "cloud.broker", ("mqtt://127.0.0.1:1883",)),
     Mistake('"mqtt://', '"mqtt://u:p@', 12, "cloud.broker", ("secrets do not belong",)),
+    Mistake(
+        "6kqPMLyOt2ueCX4Q4dqCVJ3Cq8gN6w3mBv7xhO2fC1U=",
+        "paste here",
+        13,
+        "cloud.public_keys[0]",
+        ("is no public key; run parkgraph-cloud key where the cloud runs",),
+    ),
     Mistake("[cloud]\n", "[cluod]\n", 11, "cluod", ("did you mean cloud?",)),
     Mistake(
         '[state]\ndirectory = "/var/lib/parkgraph-edge"\n',
@@ -100,41 +108,41 @@ MISTAKES = [
         ("add the table [state]",),
     ),
     Mistake(
-        "[state]\ndirectory =", "[state]\nbroker =", 14, "state.broker", ("mean cloud.broker?",)
+        "[state]\ndirectory =", "[state]\nbroker =", 15, "state.broker", ("mean cloud.broker?",)
     ),
-    Mistake("[state]\ndirectory", "[state]\nwhatever", 13, "state.directory", ("is missing",)),
-    Mistake('"entry"', '"in"', 16, "lanes.north-in.direction", ("'entry' or 'exit'",)),
-    Mistake('"exit"', '"entry"', 15, "lanes", ("trapped", 'direction = "exit"')),
-    Mistake('"entry"', '"exit"', 15, "lanes", ("no entry",)),
-    Mistake("127.0.0.1:5022", "127.0.0.1:5021", 20, "lanes.south-out.barrier", ("lane north-in",)),
-    Mistake("127.0.0.1:5022", "127.0.0.1:0", 20, "lanes.south-out.barrier", ("1 to 65535",)),
-    Mistake("[lanes.north-in]", '[lanes."north in"]', 15, 'lanes."north in"', ("is no name",)),
-    Mistake('barrier = "127.0.0.1:5022"\n', "", 18, "lanes.south-out.barrier", ("add barrier =",)),
+    Mistake("[state]\ndirectory", "[state]\nwhatever", 14, "state.directory", ("is missing",)),
+    Mistake('"entry"', '"in"', 17, "lanes.north-in.direction", ("'entry' or 'exit'",)),
+    Mistake('"exit"', '"entry"', 16, "lanes", ("trapped", 'direction = "exit"')),
+    Mistake('"entry"', '"exit"', 16, "lanes", ("no entry",)),
+    Mistake("127.0.0.1:5022", "127.0.0.1:5021", 21, "lanes.south-out.barrier", ("lane north-in",)),
+    Mistake("127.0.0.1:5022", "127.0.0.1:0", 21, "lanes.south-out.barrier", ("1 to 65535",)),
+    Mistake("[lanes.north-in]", '[lanes."north in"]', 16, 'lanes."north in"', ("is no name",)),
+    Mistake('barrier = "127.0.0.1:5022"\n', "", 19, "lanes.south-out.barrier", ("add barrier =",)),
     Mistake(
         "[lanes.south-out]",
         '[lanes.south-out]\ncamera = "file:///etc"',
-        19,
+        20,
         "lanes.south-out.camera",
         ("http or https URL",),
     ),
     Mistake(
         "[lanes.south-out]",
         "[lanes.south-out]\nopen_seconds = 0",
-        19,
+        20,
         "lanes.south-out.open_seconds",
         ("greater than 0", "open_seconds = 8.0"),
     ),
     Mistake(
         "[lanes.south-out]",
         '[lanes.south-out]\nopen_seconds = "8"',
-        19,
+        20,
         "lanes.south-out.open_seconds",
         ('is "8"', "seconds"),
     ),
     Mistake(
         "[lanes.south-out]",
         "[lanes.south-out]\nopen_secnds = 8",
-        19,
+        20,
         "lanes.south-out.open_secnds",
         ("did you mean open_seconds?",),
     ),

@@ -219,6 +219,7 @@ _EMPTY: Final = """\
 <ol>
 <li>On the gateway, let <code>broker</code> in <code>[cloud]</code> of <code>edge.toml</code> name
 the broker that <code>[mqtt]</code> of <code>cloud.toml</code> names here.</li>
+<li>Add the line there that <code>parkgraph-cloud key</code> prints here.</li>
 <li>Start <code>parkgraph-edge</code>; its log says when the broker cannot be reached.</li>
 </ol>
 </section>

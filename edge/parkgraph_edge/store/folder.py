@@ -11,6 +11,7 @@ from parkgraph.journal.ledger import MIGRATIONS
 from parkgraph.journal.tail import FILE_NAME, Tail
 from parkgraph.runtime.appended_file import AppendedFile
 from parkgraph.runtime.clock import Clock
+from parkgraph.runtime.disk import make_folder
 from parkgraph.runtime.errors import RefusedError, UnavailableError
 from parkgraph.runtime.sqlite import connect, lock, migrate, translated
 from parkgraph_edge.settings import EdgeSettings
@@ -27,24 +28,12 @@ def own(directory: Path) -> Iterator[None]:
         RefusedError: another one works on it.
         UnavailableError: it cannot be made.
     """
-    make(directory)
+    make_folder(directory)
     held = lock(directory / LOCK_FILE)
     try:
         yield
     finally:
         os.close(held)
-
-
-def make(directory: Path) -> None:
-    """Make `directory`, for its owner alone, if it is not there.
-
-    Raises:
-        UnavailableError: it cannot be made.
-    """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnavailableError(f"{directory}: {error.strerror}; check folder and owner") from error
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -74,7 +63,7 @@ def open_tail(settings: EdgeSettings, clock: Clock) -> tuple[AppendedFile, Tail]
         UnavailableError: its folder cannot be made.
     """
     directory = settings.state.tail_directory or settings.state.directory
-    make(directory)
+    make_folder(directory)
     file = AppendedFile(directory / FILE_NAME)
     tail = Tail(
         file,

@@ -1,4 +1,4 @@
-"""How much room a disk has left, and a ballast that is thrown off when there is none."""
+"""Folders, the room that a disk has left, and a ballast to throw off when there is none."""
 
 import asyncio
 import os
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
+
+from parkgraph.runtime.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +21,18 @@ BALLAST_NAME: Final = "ballast"
 MOST_RESERVED_PART: Final = 8
 MOST_BALLAST_PART: Final = 16
 SHORT_TIMES_RESERVE: Final = 4
+
+
+def make_folder(directory: Path) -> None:
+    """Make `directory`, for its owner alone, if it is not there.
+
+    Raises:
+        UnavailableError: it cannot be made.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnavailableError(f"{directory}: {error.strerror}; check folder and owner") from error
 
 
 class Level(IntEnum):

@@ -1,22 +1,30 @@
 """One MQTT 5 connection, made anew each time it is lost."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 import aiomqtt
+import structlog
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.loops import heed_cancellation
 
+log = structlog.get_logger(__name__)
+
+# Of a topic and a payload: its signature, and whether a signature is of somebody who is believed.
+Sign = Callable[[str, bytes], str]
+IsBelieved = Callable[[str, bytes, str | None], bool]
+
 # More in flight makes paho slower, fewer leaves the line idle.
 MOST_IN_FLIGHT: Final = 20
 MOST_RECEIVED_WAITING: Final = 256
 KEEP_ALIVE_SECONDS: Final = 10
+_SIGNATURE: Final = "signature"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,19 @@ class Message:
 class Channel:
     """An open connection to a broker. A PUBACK proves nothing, so nothing here waits for more."""
 
-    def __init__(self, client: aiomqtt.Client, address: str) -> None:
-        """Speak through `client`, which is connected to `address`."""
+    def __init__(
+        self,
+        client: aiomqtt.Client,
+        address: str,
+        *,
+        sign: Sign | None = None,
+        is_believed: IsBelieved | None = None,
+    ) -> None:
+        """Speak through `client`, which is connected to `address`; see `connect`."""
         self._client = client
         self._address = address
+        self._sign = sign
+        self._is_believed = is_believed
 
     async def subscribe(self, topic: str) -> None:
         """Receive what is published on `topic` from now on, and what is retained there."""
@@ -46,17 +63,32 @@ class Channel:
         """Hand `message` to the broker with QoS 1."""
         with self._translated():
             await self._client.publish(
-                message.topic, message.payload, qos=1, retain=message.is_retained
+                message.topic,
+                message.payload,
+                qos=1,
+                retain=message.is_retained,
+                properties=self._signed(message),
             )
         heed_cancellation()
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yield what arrives, until the connection is lost."""
+        """Yield what arrives and is believed, until the connection is lost."""
         with self._translated():
             async for message in self._client.messages:
-                yield Message(
-                    str(message.topic), bytes(message.payload), is_retained=message.retain
-                )
+                topic, payload = str(message.topic), bytes(message.payload)
+                if self._is_believed:
+                    signature = _signature_in(message.properties)
+                    if not self._is_believed(topic, payload, signature):
+                        log.error("message_not_believed", topic=topic, is_signed=bool(signature))
+                        continue
+                yield Message(topic, payload, is_retained=message.retain)
+
+    def _signed(self, message: Message) -> Properties | None:
+        if self._sign is None:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.UserProperty = (_SIGNATURE, self._sign(message.topic, message.payload))
+        return properties
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -68,11 +100,19 @@ class Channel:
 
 @contextlib.asynccontextmanager
 async def connect(
-    url: str, *, client: str, will: Message | None = None, will_delay_seconds: int = 0
+    url: str,
+    *,
+    client: str,
+    will: Message | None = None,
+    will_delay_seconds: int = 0,
+    sign: Sign | None = None,
+    is_believed: IsBelieved | None = None,
 ) -> AsyncIterator[Channel]:
     """Connect to the broker at `url` (`mqtt://host:port`) as `client`.
 
     The broker publishes `will` when the connection is lost for longer than `will_delay_seconds`.
+    What is published carries its signature by `sign`; what arrives unsigned, or signed by somebody
+    who is not believed, is left out and logged.
 
     Raises:
         UnavailableError: the broker cannot be reached, or the connection was lost.
@@ -93,9 +133,14 @@ async def connect(
             will=_will(will, will_delay_seconds) if will else None,
             properties=_session(will_delay_seconds),
         ) as connected:
-            yield Channel(connected, f"{host}:{port}")
+            yield Channel(connected, f"{host}:{port}", sign=sign, is_believed=is_believed)
     except aiomqtt.MqttError as error:
         raise UnavailableError(_away(f"{host}:{port}", error)) from error
+
+
+def _signature_in(properties: Properties | None) -> str | None:
+    pairs = getattr(properties, "UserProperty", [])
+    return next((str(value) for name, value in pairs if name == _SIGNATURE), None)
 
 
 def _away(address: str, error: aiomqtt.MqttError) -> str:
