@@ -13,8 +13,8 @@ from tests.simulation.streets import Street
 READ_SECONDS: Final = 2.0
 _WIRE_SECONDS: Final = (0.004, 0.03)
 
-# Street, token, order, boot clock at arrival, deadline.
-Accepted = Callable[[Street, VendOrder, float], None]
+# Street, order, boot clock at arrival, seconds since the gateway looked at the lane.
+Accepted = Callable[[Street, VendOrder, float, float], None]
 
 
 class SimulatedBarrier:
@@ -24,6 +24,7 @@ class SimulatedBarrier:
         self._street = street
         self._machine = machine
         self._accepted = accepted
+        self._looked_at = 0.0
 
     async def read(self) -> BarrierState:
         """See `Barrier.read`. A lane at rest answers late, so that it costs nothing."""
@@ -34,6 +35,7 @@ class SimulatedBarrier:
             await asyncio.sleep(READ_SECONDS)
             raise UnavailableError("no answer in time")
         state = state_of(street)
+        self._looked_at = now
         if now < street.slow_until:
             await asyncio.sleep(min(street.slow_seconds, READ_SECONDS))
             if street.slow_seconds >= READ_SECONDS:
@@ -48,8 +50,9 @@ class SimulatedBarrier:
         street = self._street
         answer: asyncio.Future[Refusal | None] = street.loop.create_future()
         delay = street.random.uniform(*_WIRE_SECONDS)
+        looked_at = self._looked_at
         street.loop.call_later(
-            delay, self._arrive, order, answer, context=street.loop.world.context
+            delay, self._arrive, order, answer, looked_at, context=street.loop.world.context
         )
         try:
             async with asyncio.timeout(left):
@@ -59,14 +62,17 @@ class SimulatedBarrier:
         if refusal is not None:
             raise RefusedError(refusal.value)
 
-    def _arrive(self, order: VendOrder, answer: "asyncio.Future[Refusal | None]") -> None:
+    def _arrive(
+        self, order: VendOrder, answer: "asyncio.Future[Refusal | None]", looked_at: float
+    ) -> None:
         street = self._street
         now = street.loop.time()
         if now < street.silent_until or not street.lane.barrier.is_powered:
             return
         refusal = street.accept(Order(order.token, order.order, order.open_seconds))
         if refusal is None:
-            self._accepted(street, order, self._machine.clock.boot_seconds())
+            boot = self._machine.clock.boot_seconds()
+            self._accepted(street, order, boot, now - looked_at)
         if now < street.mute_until:
             return
         after = street.slow_seconds if now < street.slow_until else 0.004

@@ -52,7 +52,7 @@ def _check_cursor(
 ) -> None:
     if holder in oracle.restored_at:  # it may have forgotten what it acknowledged
         return
-    told, held = _cursor(owner, stream, "acknowledged"), _cursor(copy, stream, "head")
+    told, held = cursor(owner, stream, "acknowledged"), cursor(copy, stream, "head")
     if told and (held is None or (held[0] == told[0] and held[1] < told[1])):
         what = f"{stream}: {told} counts as acknowledged, {holder} has {held}"
         oracle.accuse("violation", what)
@@ -69,7 +69,7 @@ def _check_file(oracle: Oracle, name: str, database: sqlite3.Connection) -> None
         oracle.accuse("violation", f"{name}: {row['stream']} still recovers")
 
 
-def _cursor(database: sqlite3.Connection, stream: str, name: str) -> tuple[Any, ...] | None:
+def cursor(database: sqlite3.Connection, stream: str, name: str) -> tuple[Any, ...] | None:
     query = "SELECT epoch, seq, hash FROM cursors WHERE stream = ? AND name = ?"
     row = database.execute(query, (stream, name)).fetchone()
     return tuple(row) if row else None
@@ -80,8 +80,8 @@ def _check_stream(
 ) -> None:
     is_down = stream.endswith("/cloud")
     owner, copy = (in_cloud, at_lot) if is_down else (at_lot, in_cloud)
-    head, known = _cursor(owner, stream, "head"), _cursor(owner, stream, "acknowledged")
-    copied = _cursor(copy, stream, "head")
+    head, known = cursor(owner, stream, "head"), cursor(owner, stream, "acknowledged")
+    copied = cursor(copy, stream, "head")
     if not head == known == copied:
         oracle.accuse("violation", f"{stream}: head {head}, acknowledged {known}, copied {copied}")
     own = [(epoch, row["seq"], row["hash"]) for epoch, row in lineage(owner, stream)]
@@ -96,7 +96,7 @@ def _check_stream(
 
 def lineage(database: sqlite3.Connection, stream: str) -> Iterator[tuple[int, sqlite3.Row]]:
     """Yield the rows of `stream` from its first to its head, without those superseded."""
-    head = _cursor(database, stream, "head")
+    head = cursor(database, stream, "head")
     if head is None:
         return
     query = "SELECT epoch, after_epoch, after_seq FROM epochs WHERE stream = ?"
@@ -170,7 +170,7 @@ def _check_acknowledged(
     rows = {row["session"]: row for row in at_lot.execute(query, (lot.name,))}
     for promise in oracle.promises:
         if promise.lot is lot and not promise.is_forgiven:
-            fault = _fault_of(promise, rows.get(promise.session), at_lot)
+            fault = _fault_of(promise, rows.get(promise.session))
             if fault:
                 who = f"{promise.side} {promise.session} of {promise.vehicle.plate}"
                 oracle.accuse("lost", f"{lot.name}: {who} {fault}")
@@ -179,13 +179,13 @@ def _check_acknowledged(
     _check_requests(oracle, lot, in_cloud, "allotment_sold")
 
 
-def _fault_of(promise: Promise, row: sqlite3.Row | None, at_lot: sqlite3.Connection) -> str | None:
-    """Return in what the ledger does not hold what was acknowledged."""
+def _fault_of(promise: Promise, row: sqlite3.Row | None) -> str | None:
+    """Return in what the ledger does not hold what was acknowledged. No space is ever lost here."""
     if row is None:
         return "is not in the ledger"
     told = (promise.space, promise.code)
     held = (row["space"], row["gate_code"])
-    if told != held and not _was_reassigned(at_lot, promise.session):
+    if told != held:
         return f"was told {told}, it is {held}, {row['state']}"
     if row["plate"] != promise.vehicle.plate and not _may_be_unknown(promise, row):
         return f"has no such buyer: {row['plate']}, {row['state']}"
@@ -211,11 +211,6 @@ def _check_ends(
 def _may_be_unknown(promise: Promise, row: sqlite3.Row) -> bool:
     """Say whether the lot may have let go of a sale before it read who bought it."""
     return row["state"] in {"void", "no_show", "cancelled"} and promise.side == "cloud"
-
-
-def _was_reassigned(at_lot: sqlite3.Connection, session: str) -> bool:
-    query = "SELECT 1 FROM journal WHERE type = 'space_reassigned' AND subject = ?"
-    return at_lot.execute(query, (session,)).fetchone() is not None
 
 
 def _of_type(database: sqlite3.Connection, stream: str, kind: str) -> list[sqlite3.Row]:

@@ -17,6 +17,8 @@ HOLD_SECONDS: Final = 1800.0
 # So long may a car stand first at an exit whose gateway and barrier are well.
 LONGEST_AT_EXIT_SECONDS: Final = 120.0
 LATE_BY_SECONDS: Final = 0.05
+# A barrier never moves for a stale reason: an entry opens for what was seen this moment.
+LONGEST_REASON_SECONDS: Final = 2.0 + LATE_BY_SECONDS
 
 
 class Violation(NamedTuple):
@@ -184,15 +186,20 @@ class Oracle:
 
     # What happens in the lanes.
 
-    def accepted(self, lot: LotSite, street: Street, order: VendOrder, boot: float) -> None:
-        """See that a controller took an order."""
-        key = (lot.name, street.lane.name, order.token, order.order)
+    def accepted(
+        self, lot: LotSite, street: Street, order: VendOrder, boot: float, age_seconds: float
+    ) -> None:
+        """See that a controller took an order, for what was seen `age_seconds` ago."""
+        lane = street.lane
+        key = (lot.name, lane.name, order.token, order.order)
         if key in self._orders_seen:
             self.accuse("duplicated", f"order {key} was accepted twice")
         self._orders_seen.add(key)
         self.orders.append((lot, street, order.token, order.order, self.now))
         if boot > order.deadline + LATE_BY_SECONDS:
             self.accuse("violation", f"order {key} carried out {boot - order.deadline:.2f} s late")
+        if lane.direction == "entry" and age_seconds > LONGEST_REASON_SECONDS:
+            self.accuse("violation", f"order {key} for what was seen {age_seconds:.1f} s ago")
 
     def stepped(self, lot: LotSite, street: Street) -> None:
         """See each step of a lane."""

@@ -7,13 +7,13 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.gateway import LedgerIsBackError
-from tests.simulation.checks import check_all, check_cursors
+from tests.simulation.checks import check_all, check_cursors, cursor
 from tests.simulation.clouds import CloudSite
 from tests.simulation.engine import Simulation
 from tests.simulation.faults import HEALING_SECONDS, Fault, Troublemaker, draw_faults
@@ -27,6 +27,9 @@ from tests.simulation.vehicles import Town, Vehicle
 EXPECTED_ENDS: Final = (LedgerIsBackError, UnavailableError, sqlite3.OperationalError)
 # From the beginning of the healing: nobody comes any more, everybody has to be out.
 CLOSING_SECONDS: Final = 400.0
+SETTLING_SECONDS: Final = 100.0
+# The link itself waits up to a minute before it sends again.
+ARRIVING_SECONDS: Final = 70.0
 OUT_SECONDS: Final = 1300.0
 WATCH_EVERY_SECONDS: Final = 1.0
 
@@ -76,7 +79,7 @@ class History:
             name,
             self.simulation,
             self.options,
-            lambda street, order, boot: oracle.accepted(lot, street, order, boot),
+            lambda street, *order: oracle.accepted(lot, street, *order),
         )
         for street in lot.streets:
             street.stepped = lambda street: oracle.stepped(lot, street)
@@ -125,11 +128,30 @@ class History:
 
     async def _heal(self) -> None:
         self.trouble.heal()
-        await asyncio.sleep(30)
+        await asyncio.sleep(SETTLING_SECONDS)
+        self.trouble.heal()
+        await self._see_that_all_arrives()
         for machine in self.simulation.machines.values():
             machine.kill()
         await asyncio.sleep(30)
         self.trouble.heal()  # what a fault's own timer did meanwhile
+
+    async def _see_that_all_arrives(self) -> None:
+        """Nothing is wrong any more and no program was started anew: every row has to go over."""
+        heads = [(lot, self._cursor(lot, "head")) for lot in self.lots]
+        await asyncio.sleep(ARRIVING_SECONDS)
+        self.oracle.now = self.simulation.loop.time()
+        for lot, head in heads:
+            told = self._cursor(lot, "acknowledged")
+            if head and not (told and (told[0] != head[0] or told[1] >= head[1])):
+                what = f"{lot.name}: {head} is not acknowledged, {told} is"
+                self.oracle.accuse("violation", what)
+
+    def _cursor(self, lot: LotSite, name: str) -> tuple[Any, ...] | None:
+        if lot.connection is None:
+            self.oracle.accuse("violation", f"{lot.name} has no ledger though nothing is wrong")
+            return None
+        return cursor(lot.connection, lot.name, name)
 
     async def _probe(self) -> None:
         """See that both sides still sell, or say why not."""
