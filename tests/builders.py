@@ -101,6 +101,7 @@ def a_barrier_state(**changes: Any) -> BarrierState:
         last_order=0,
         keypad_entries=0,
         keypad_digits="",
+        asked_at=0.0,
     )
     return replace(state, **changes)
 

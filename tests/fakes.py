@@ -115,6 +115,7 @@ class FakeBarrier:
         self.opens = True
         self.is_away = False
         self.loses_orders = False
+        self.takes_seconds = 0.0
         self._clock = clock
         self._asked = asyncio.Event()
         self._turn = asyncio.Semaphore(0)
@@ -124,7 +125,7 @@ class FakeBarrier:
         await self._turn.acquire()
         if self.is_away:
             raise UnavailableError("no answer")
-        return self.state
+        return replace(self.state, asked_at=self._clock.boot_seconds() - self.takes_seconds)
 
     async def vend(self, order: VendOrder) -> None:
         if self.is_away or self.loses_orders or self._clock.boot_seconds() >= order.deadline:

@@ -88,6 +88,19 @@ async def test_an_order_whose_commit_took_too_long_is_not_sent(tmp_path: Path) -
         assert bench.outcomes() == ["too_late"]
 
 
+async def test_an_order_for_what_a_slow_barrier_said_long_ago_is_not_sent(tmp_path: Path) -> None:
+    async with a_bench(tmp_path) as bench:
+        await bench.ledger.submit(a_booking("ABC1234"))
+        await bench.look(**THERE)
+        bench.barrier.takes_seconds = 1.5
+        bench.switch.takes_seconds = 0.6
+
+        await bench.sees("ABC1234")
+
+        assert bench.orders == []
+        assert bench.outcomes() == ["too_late"]
+
+
 async def test_nobody_is_let_in_who_is_not_expected(tmp_path: Path) -> None:
     async with a_bench(tmp_path) as bench:
         await bench.look(**THERE)

@@ -88,6 +88,7 @@ async def test_a_look_is_one_read_of_twenty_registers() -> None:
 
     assert controller.heard == [READ]
     assert state == a_barrier_state(
+        asked_at=1000.0,
         is_armed=True,
         is_open=True,
         is_closed=False,
@@ -167,26 +168,26 @@ async def test_where_nobody_listens_the_barrier_is_away() -> None:
     ],
 )
 def test_each_bit_of_the_status_means_one_thing(bit: int, name: str) -> None:
-    state = decode(registers(r2=1 << bit))
+    state = decode(registers(r2=1 << bit), asked_at=0.0)
 
     assert state == a_barrier_state(**({"is_closed": False} | {name: True}))
 
 
 def test_numbers_of_two_registers_have_their_high_word_first() -> None:
-    state = decode(registers(r4=0xFFFF, r5=0xFFFE, r6=1, r9=2))
+    state = decode(registers(r4=0xFFFF, r5=0xFFFE, r6=1, r9=2), asked_at=0.0)
 
     assert (state.passages, state.token, state.last_order) == (0xFFFF_FFFE, 0x1_0000, 2)
 
 
 def test_an_empty_keypad_has_no_digits_and_odd_bytes_do_no_harm() -> None:
-    assert decode(registers()).keypad_digits == ""
-    assert decode(registers(r13=0x31FF)).keypad_digits == "1\N{REPLACEMENT CHARACTER}"
+    assert decode(registers(), asked_at=0.0).keypad_digits == ""
+    assert decode(registers(r13=0x31FF), asked_at=0.0).keypad_digits == "1\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.mark.parametrize("block", [[], registers()[:19], [*registers(), 0], registers(r0=2)])
 def test_another_map_is_not_guessed_at(block: Sequence[int]) -> None:
     with pytest.raises(CorruptError, match="is not version 1"):
-        decode(block)
+        decode(block, asked_at=0.0)
 
 
 def test_an_order_is_token_id_and_tenths_of_a_second() -> None:

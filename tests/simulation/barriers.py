@@ -34,7 +34,7 @@ class SimulatedBarrier:
         if now < street.silent_until or not street.lane.barrier.is_powered:
             await asyncio.sleep(READ_SECONDS)
             raise UnavailableError("no answer in time")
-        state = state_of(street)
+        state = state_of(street, asked_at=self._machine.clock.boot_seconds())
         self._looked_at = now
         if now < street.slow_until:
             await asyncio.sleep(min(street.slow_seconds, READ_SECONDS))
@@ -83,7 +83,7 @@ class SimulatedBarrier:
         )
 
 
-def state_of(street: Street) -> BarrierState:
+def state_of(street: Street, *, asked_at: float) -> BarrierState:
     """Return what the registers of the controller say."""
     barrier = street.lane.barrier
     boom = barrier.boom
@@ -101,4 +101,5 @@ def state_of(street: Street) -> BarrierState:
         last_order=barrier.memory.order_id,
         keypad_entries=barrier.keypad_entries,
         keypad_digits=barrier.last_entry,
+        asked_at=asked_at,
     )

@@ -30,6 +30,7 @@ class ModbusBarrier:
 
     async def read(self) -> BarrierState:
         """See `Barrier.read`."""
+        asked_at = self._clock.boot_seconds()
         answer = await self._link.ask(
             lambda client: client.read_input_registers(
                 0, count=INPUT_REGISTERS, device_id=DEVICE_ID
@@ -40,7 +41,7 @@ class ModbusBarrier:
             raise UnavailableError(f"the controller answers with {answer}")
         if not isinstance(answer, ReadInputRegistersResponse):
             raise CorruptError(f"the controller answers a read with {answer}")
-        return decode(answer.registers)
+        return decode(answer.registers, asked_at=asked_at)
 
     async def vend(self, order: VendOrder) -> None:
         """See `Barrier.vend`."""
@@ -57,8 +58,8 @@ class ModbusBarrier:
             raise CorruptError(f"the controller answers an order with {answer}")
 
 
-def decode(registers: Sequence[int]) -> BarrierState:
-    """Read the block of input registers.
+def decode(registers: Sequence[int], *, asked_at: float) -> BarrierState:
+    """Read the block of input registers, for which the controller was asked `asked_at`.
 
     Raises:
         CorruptError: it is not this map.
@@ -81,6 +82,7 @@ def decode(registers: Sequence[int]) -> BarrierState:
         last_order=_long(registers, 8),
         keypad_entries=registers[12],
         keypad_digits=text.rstrip(b"\0").decode("ascii", "replace"),
+        asked_at=asked_at,
     )
 
 

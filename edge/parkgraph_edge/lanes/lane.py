@@ -191,7 +191,7 @@ class LaneLoop:
             digits = barrier.keypad_digits if has_typed else None
             await self._present(lane, lane.presence, digits, barrier, now)
         elif lane.admission and wants_another_order(lane, now=now):
-            await self._order_again(lane, lane.admission, barrier, now)
+            await self._order_again(lane, lane.admission, barrier)
 
     async def hand_over(self, ledger: Ledger) -> None:
         """Record in `ledger`, which is back, what could not be recorded before."""
@@ -315,7 +315,7 @@ class LaneLoop:
             admission = OpenAdmission(outcome.admission, outcome.session, decided_at, decided_at)
             self._lane = grant(lane, admission)
             log.info("admitted", lane=self.name, session=outcome.session, order=outcome.order)
-            await self._vend(outcome.order, barrier, looked_at=now, decided_at=decided_at)
+            await self._vend(outcome.order, barrier, decided_at=decided_at)
         else:
             self._last = replace(self._last, refused=self._last.refused | {outcome.reason})
             log.info("refused", lane=self.name, reason=outcome.reason.value)
@@ -349,7 +349,7 @@ class LaneLoop:
         await asyncio.sleep(BOOM_MOVES_WITHIN_SECONDS)
 
     async def _order_again(
-        self, lane: Lane, admission: OpenAdmission, barrier: BarrierState, now: float
+        self, lane: Lane, admission: OpenAdmission, barrier: BarrierState
     ) -> None:
         command = OrderVend(self._gate(barrier), admission.admission)
         try:
@@ -360,15 +360,13 @@ class LaneLoop:
         decided_at = self._clock.boot_seconds()
         self._lane = replace(lane, admission=replace(admission, ordered_at=decided_at))
         log.info("ordered_again", lane=self.name, order=order)
-        await self._vend(order, barrier, looked_at=now, decided_at=decided_at)
+        await self._vend(order, barrier, decided_at=decided_at)
 
-    async def _vend(
-        self, order: int, barrier: BarrierState, *, looked_at: float, decided_at: float
-    ) -> None:
+    async def _vend(self, order: int, barrier: BarrierState, *, decided_at: float) -> None:
         """Carry out one committed order, once, before its deadline."""
         # An exit may open a little late for nobody; it must not stay shut because commits are slow.
         is_entry = self._configuration.direction is Direction.ENTRY
-        outcome = await self._send(order, looked_at if is_entry else decided_at)
+        outcome = await self._send(order, barrier.asked_at if is_entry else decided_at)
         if outcome is None:
             self._vending = Vending(order, decided_at, was_closed=barrier.is_closed)
         else:

@@ -9,7 +9,8 @@ class BarrierState:
 
     `is_armed` and `is_occupied` are the arming and the closing loop. `angle_degrees` is 0 when
     closed. `passages` counts vehicles that went all the way through since the controller was made;
-    `token` and `last_order` are the newest fencing token and order id that it accepted.
+    `token` and `last_order` are the newest fencing token and order id that it accepted. `asked_at`
+    is when it was asked, in seconds of the boot clock: what it says may be as old as that.
     """
 
     is_armed: bool
@@ -25,6 +26,7 @@ class BarrierState:
     last_order: int
     keypad_entries: int
     keypad_digits: str
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True)
