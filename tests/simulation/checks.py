@@ -50,7 +50,7 @@ def check_cursors(oracle: Oracle, lots: list[LotSite], cloud: CloudSite) -> None
 def _check_cursor(
     oracle: Oracle, stream: str, holder: str, owner: sqlite3.Connection, copy: sqlite3.Connection
 ) -> None:
-    if holder in oracle.restored_at:  # it may have forgotten what it acknowledged
+    if holder in oracle.restored_at or holder in oracle.rolled_back:  # it may have forgotten
         return
     told, held = cursor(owner, stream, "acknowledged"), cursor(copy, stream, "head")
     if told and (held is None or (held[0] == told[0] and held[1] < told[1])):

@@ -162,17 +162,20 @@ class Troublemaker:
             case "clock":
                 machine.clock.jump(timedelta(seconds=fault.seconds))
                 self._tell_of_clock(machine)
-                if amount > 0.9:  # and nobody can be asked until a loan is over
-                    self._cut_for_a_loan(machine)
+                if amount > 0.75:  # and nobody can be asked until a loan is over
+                    self._cut(machine.name, "broker", self._longer_than_a_loan())
                 if amount < 0.6:
                     self._later(300 * amount, lambda: self._set_clock_right(machine))
             case _:
                 raise AssertionError(f"no fault is called {fault.kind}")
 
-    def _cut_for_a_loan(self, machine: Machine) -> None:
-        network, loan = self.simulation.network, self.town.lots[0].terms.loan
-        network.cut(machine.name, "broker")
-        self._later(loan.total_seconds(), lambda: network.heal(machine.name, "broker"))
+    def _longer_than_a_loan(self) -> float:
+        return 1.2 * self.town.lots[0].terms.loan.total_seconds()
+
+    def _cut(self, one: str, other: str, seconds: float) -> None:
+        network = self.simulation.network
+        network.cut(one, other)
+        self._later(seconds, lambda: network.heal(one, other))
 
     def _set_clock_right(self, machine: Machine) -> None:
         machine.clock.set_right()
@@ -188,8 +191,9 @@ class Troublemaker:
         chance = 0.02 + 0.3 * fault.amount
         match fault.kind:
             case "cut":
-                network.cut(fault.target, fault.other)
-                self._later(fault.seconds, lambda: network.heal(fault.target, fault.other))
+                is_long = fault.amount > 0.9 and "phone" not in {fault.target, fault.other}
+                seconds = self._longer_than_a_loan() if is_long else fault.seconds
+                self._cut(fault.target, fault.other, seconds)
             case "cut one way":
                 network.cut_one_way(fault.target, fault.other)
                 self._later(fault.seconds, lambda: network.heal(fault.target, fault.other))

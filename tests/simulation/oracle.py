@@ -1,5 +1,6 @@
 """The oracle: what was acknowledged and what is true, and whether the two ever contradict."""
 
+import sqlite3
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,6 +18,10 @@ HOLD_SECONDS: Final = 1800.0
 # So long may a car stand first at an exit whose gateway and barrier are well.
 LONGEST_AT_EXIT_SECONDS: Final = 120.0
 LATE_BY_SECONDS: Final = 0.05
+_OPEN_BY_REQUEST: Final = """\
+SELECT session FROM sessions
+ WHERE lot = ? AND request = ? AND state IN ('reserved', 'arriving', 'parked', 'leaving')
+"""
 # A barrier never moves for a stale reason: an entry opens for what was seen this moment.
 LONGEST_REASON_SECONDS: Final = 2.0 + LATE_BY_SECONDS
 
@@ -74,6 +79,7 @@ class Oracle:
     orders: list[tuple[LotSite, Street, int, int, float]] = field(default_factory=list)
     # Stays of which no machine knows everything any more, since a backup was put back.
     forgotten: set[str] = field(default_factory=set)
+    rolled_back: set[str] = field(default_factory=set)
     restored_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _by_space: dict[tuple[str, str], list[Promise]] = field(
         default_factory=lambda: defaultdict(list)
@@ -131,6 +137,18 @@ class Oracle:
         vehicle.promises.append(promise)
         self._by_space[lot.name, session.space].append(promise)
         return promise
+
+    def refused_as_known(
+        self, lot: LotSite, side: str, digest: str, ledger: sqlite3.Connection | None
+    ) -> None:
+        """Hear that a vehicle was refused as it has a stay; that must not be of this request."""
+        if ledger is None:
+            return
+        made = ledger.execute(_OPEN_BY_REQUEST, (lot.name, digest)).fetchone()
+        if made and made["session"] not in self.forgotten:
+            self.accuse(
+                "duplicated", f"{side} refused again the request that made {made['session']}"
+            )
 
     def ended(self, lot: LotSite, digest: str, session: Session) -> None:
         """Hear that a stay was ended."""

@@ -149,6 +149,9 @@ class Vehicle:
             self.town.oracle.now = lot.machine.loop.time()
             self.town.oracle.booked(self, lot, side, digest, answer)
             return None
+        if answer is ErrorCode.CONFLICT:
+            ledger = lot.connection if side == "lot" else cloud.connection
+            self.town.oracle.refused_as_known(lot, side, digest, ledger)
         return answer
 
     async def _ask(
