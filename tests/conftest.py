@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
+import uvloop
 from hypothesis import settings
 
 from tests.fakes import HurriedLoop
@@ -16,7 +17,9 @@ settings.load_profile("all")
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Give tests marked `hurried` a loop that does not sit out pauses."""
+    """Give tests marked `hurried` a loop that does not sit out pauses, and `both_loops` two."""
     if item.get_closest_marker("hurried"):
         return {"hurried": HurriedLoop}
+    if item.get_closest_marker("both_loops"):
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"real": asyncio.new_event_loop}

@@ -4,8 +4,9 @@ Bookings: durable POST /api/v1/sessions at 1, 16 and 64 connections, the gateway
 FastAPI application that commits each request, round by round. Ledger: group commit beside one
 commit each and a bare insert, also with slow syncs; an exit while callers flood the ledger.
 Memory: of the demo's programs, after 20 s and one car. Reaction: from frame to decision to boom, as
-the demo reports it. Backlog, with --only or --rows: a journal of a month without a cloud, in
-memory and drained, beside a bare insert of its rows, and the bookings meanwhile; takes minutes.
+the demo reports it. Attack: honest GETs of a session alone, and beside 400 half-open connections
+and 1,000 bad keys a second. Backlog, with --only or --rows: a journal of a month without a cloud,
+in memory and drained, beside a bare insert of its rows, and the bookings meanwhile; takes minutes.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from typing import Final
 from pydantic import BaseModel
 
 from parkgraph_demo.programs import ProgramError
-from tests.bench import backlog, bookings, demonstration, ledger
+from tests.bench import attack, backlog, bookings, demonstration, ledger
+from tests.bench.attack import Siege
 from tests.bench.backlog import Backlog
 from tests.bench.bookings import LostError, Round, Summary
 from tests.bench.demonstration import Reaction
@@ -26,6 +28,7 @@ from tests.bench.ledger import Ran
 from tests.bench.machine import IN_MEMORY, Resident, describe, file_system
 from tests.bench.progress import Progress
 from tests.bench.tables import (
+    show_attack,
     show_backlog,
     show_bookings,
     show_ledger,
@@ -33,7 +36,7 @@ from tests.bench.tables import (
     show_reaction,
 )
 
-SECTIONS: Final = ("bookings", "ledger", "memory", "reaction", "backlog")
+SECTIONS: Final = ("bookings", "ledger", "memory", "reaction", "attack", "backlog")
 # Folders for what outlives a restart are on a disk; /tmp is in memory on many systems.
 ON_DISK: Final = Path("/var/tmp")
 
@@ -47,6 +50,7 @@ class Results(BaseModel):
     ledger: list[Ran] = []
     memory: list[Resident] = []
     reaction: Reaction | None = None
+    attack: Siege | None = None
     backlog: Backlog | None = None
 
 
@@ -116,14 +120,21 @@ async def _measure(results: Results, folder: Path, arguments: argparse.Namespace
         place = folder / "memory"
         place.mkdir()
         results.memory = await demonstration.memory(place)
-    if "reaction" in wanted and arguments.report:
-        results.reaction = demonstration.reported(arguments.report)
-    elif "reaction" in wanted:
-        progress.step("the demo's story, for the times of plates and barriers")
-        results.reaction = await demonstration.tell_story(folder)
+    if "reaction" in wanted:
+        results.reaction = await _reaction(folder, progress, arguments.report)
+    if "attack" in wanted:
+        results.attack = Siege()
+        await attack.measure(results.attack, folder, progress)
     if "backlog" in wanted:
         results.backlog = Backlog(rows=arguments.rows or backlog.ROWS)
         await backlog.measure(results.backlog, folder, progress)
+
+
+async def _reaction(folder: Path, progress: Progress, report: Path | None) -> Reaction:
+    if report:
+        return demonstration.reported(report)
+    progress.step("the demo's story, for the times of plates and barriers")
+    return await demonstration.tell_story(folder)
 
 
 def _wanted(arguments: argparse.Namespace) -> set[str]:
@@ -143,6 +154,8 @@ def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
         plan.append(demonstration.LOOK_AFTER_SECONDS)
     if "reaction" in wanted and not arguments.report:
         plan.append(demonstration.STORY_SECONDS)
+    if "attack" in wanted:
+        plan += attack.plan()
     if "backlog" in wanted:
         plan += backlog.plan(arguments.rows or backlog.ROWS)
     return plan
@@ -157,6 +170,8 @@ def _show(results: Results) -> None:
         print("\n".join(["", *show_memory(results.memory)]))
     if results.reaction:
         print("\n".join(["", *show_reaction(results.reaction)]))
+    if results.attack:
+        print("\n".join(["", *show_attack(results.attack)]))
     if results.backlog:
         print("\n".join(["", *show_backlog(results.backlog)]))
 

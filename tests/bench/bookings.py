@@ -40,6 +40,7 @@ spaces = {spaces}
 [api]
 listen = "127.0.0.1:{port}"
 key_file = "api.key"
+requests_per_minute = 1000000
 [state]
 directory = "state"
 [lanes.north-in]

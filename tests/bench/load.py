@@ -104,13 +104,13 @@ async def _book(connection: int, tally: Tally, *, port: int, key: str) -> None:
                     if (began := time.monotonic()) >= tally.until:
                         return
                     writer.write(booking(connection, number, port=port, key=key))
-                    status = await _status(reader)
+                    status = await read_status(reader)
                     tally.add(status, began=began, ended=time.monotonic())
     except (OSError, EOFError, TimeoutError):
         tally.statuses[LOST] += 1
 
 
-async def _status(reader: asyncio.StreamReader) -> str:
+async def read_status(reader: asyncio.StreamReader) -> str:
     """Read one whole answer and return its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)

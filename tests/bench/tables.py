@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tests.bench.attack import Siege
 from tests.bench.backlog import FEWEST_CALLS, Backlog
 from tests.bench.bookings import NAIVE, Summary
 from tests.bench.demonstration import Reaction
@@ -80,6 +81,36 @@ def show_reaction(reaction: Reaction) -> list[str]:
     }
     rows = [(name, f"{one.p50:.0f}", f"{one.p95:.0f}") for name, one in spreads.items()]
     return table(("reaction, ms", "p50", "p95"), rows)
+
+
+def show_attack(found: Siege) -> list[str]:
+    """Return what honest callers saw alone and beside attackers, and what these did."""
+    alone = found.calls[0] if found.calls else None
+    rows = [
+        (
+            one.when, str(one.answered), f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
+            f"{one.longest_ms:.1f}",
+            f"{one.p99_ms / alone.p99_ms:.2f} x" if alone and alone.p99_ms and one is not alone
+            else "",
+            str(sum(one.refused.values())),
+        )
+        for one in found.calls
+    ]  # fmt: skip
+    columns = ("honest GETs", "200s", "p50 ms", "p99 ms", "longest", "p99 to alone", "refused")
+    lines = [*table(columns, rows), "Aim: p99 <= 3 x alone, none refused."]
+    lines.extend(
+        f"{one.when}: {count} times {status}"
+        for one in found.calls
+        for status, count in one.refused.items()
+    )
+    if found.attack:
+        statuses = ", ".join(f"{n} times {status}" for status, n in found.attack.statuses.items())
+        held, cut_off = found.attack.half_open, found.attack.cut_off
+        lines += [
+            f"{held} connections half-open at the end; {cut_off} were cut off and begun anew.",
+            f"{found.attack.bad_keys_per_second:.0f} bad keys a second: {statuses}.",
+        ]
+    return lines
 
 
 def show_backlog(found: Backlog) -> list[str]:

@@ -5,10 +5,12 @@ import io
 import pytest
 
 from parkgraph_demo.programs import ProgramError
+from tests.bench.attack import Calls, Siege
+from tests.bench.attackers import Attack
 from tests.bench.bookings import Round, commits_in, summaries
 from tests.bench.load import Load, percentile_99
 from tests.bench.progress import Progress
-from tests.bench.tables import show_bookings, table
+from tests.bench.tables import show_attack, show_bookings, table
 
 
 def a_round(server: str, *, per_second: float = 100.0, **statuses: int) -> Round:
@@ -69,6 +71,33 @@ def test_all_lines_of_the_bookings_fit_a_terminal_of_100_columns() -> None:
     lines = show_bookings(summaries(measured))
 
     assert max(len(line) for line in lines) <= 100
+
+
+def test_an_attack_is_told_by_what_honest_callers_noticed() -> None:
+    alone = Calls(when="alone", answered=600, p50_ms=2.0, p99_ms=4.0, longest_ms=9.0, refused={})
+    attacked = alone.model_copy(
+        update={"when": "attacked", "p99_ms": 10.0, "refused": {"429": 2, "hung up": 1}}
+    )
+    attack = Attack(
+        half_open=400, cut_off=399, bad_keys_per_second=1000, statuses={"401": 5, "429": 11995}
+    )
+
+    lines = show_attack(Siege(calls=[alone, attacked], attack=attack))
+
+    assert lines == [
+        "honest GETs  200s  p50 ms  p99 ms  longest  p99 to alone  refused",
+        "alone         600     2.0     4.0      9.0                      0",
+        "attacked      600     2.0    10.0      9.0        2.50 x        3",
+        "Aim: p99 <= 3 x alone, none refused.",
+        "attacked: 2 times 429",
+        "attacked: 1 times hung up",
+        "400 connections half-open at the end; 399 were cut off and begun anew.",
+        "1000 bad keys a second: 5 times 401, 11995 times 429.",
+    ]
+
+
+def test_an_attack_that_was_interrupted_is_told_as_far_as_it_went() -> None:
+    assert show_attack(Siege())[-1] == "Aim: p99 <= 3 x alone, none refused."
 
 
 def test_a_table_has_its_figures_to_the_right() -> None:

@@ -2,13 +2,18 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
+from parkgraph.runtime.connections import LIMITS, Limits, within
 from parkgraph.runtime.errors import RefusedError
+
+# As many may wait to be accepted: a burst of callers, and no more files than may be open.
+WAITING_CALLERS: Final = 256
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -17,11 +22,13 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         RefusedError: the address is in use or not of this machine.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Where TCP is not named, asyncio does not turn Nagle's wait off: 40 ms an answer.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(128)
+        listener.listen(WAITING_CALLERS)
     except OSError as error:
         listener.close()
         raise RefusedError(
@@ -36,20 +43,29 @@ def url(listener: socket.socket) -> str:
     return f"http://{host}:{port}"
 
 
-async def serve(app: Any, listener: socket.socket, *, finish_within_seconds: int = 2) -> None:
+async def serve(
+    app: Any,
+    listener: socket.socket,
+    *,
+    finish_within_seconds: int = 2,
+    limits: Limits = LIMITS,
+) -> None:
     """Serve the ASGI application `app` on `listener` until cancelled.
 
-    Open calls then have so long to finish; streams that still run are cut.
+    Callers that do not keep to `limits` are cut off. Open calls have so long to finish in the end;
+    streams that still run are cut.
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=within(limits),
         ws="none",
         lifespan="off",
         log_config=None,
         log_level="critical",
         access_log=False,
         proxy_headers=False,
+        backlog=WAITING_CALLERS,
+        timeout_keep_alive=math.ceil(limits.idle_seconds),
         timeout_graceful_shutdown=finish_within_seconds,
     )
     server = _Server(config)
