@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check simulate planted faults bench pictures lock
+.PHONY: demo test check simulate planted faults bench pictures contract lock
 .DEFAULT_GOAL := demo
 
 demo: $(READY) ## A lot, its hardware and a cloud on this machine: make demo ARGS="--help"
@@ -33,6 +33,9 @@ bench: $(READY) ## What it does a second, and how fast
 
 pictures: $(READY) ## The pictures of the documentation
 	@$(BIN)/python -m tests.pictures $(ARGS)
+
+contract: $(READY) ## The OpenAPI document of /api/v1: config/openapi.json
+	@$(BIN)/python -m parkgraph.front.openapi >config/openapi.json
 
 lock: $(READY) ## Choose the newest versions that pyproject.toml allows: make lock ARGS=--upgrade
 	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || \

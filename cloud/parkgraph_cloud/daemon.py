@@ -44,7 +44,11 @@ async def run(settings: CloudSettings) -> None:
             writer, reader, clock=clock, moment=lambda: Moment(clock.now(), os.urandom)
         )
         door = FrontDoor(
-            key=ApiKey(settings.api.read_key().get_secret_value(), fleet=settings.api.fleet_id),
+            key=ApiKey(
+                settings.api.read_key().get_secret_value(),
+                fleet=settings.api.fleet_id,
+                requests_per_minute=settings.api.requests_per_minute,
+            ),
             clock=clock,
             random=os.urandom,
         )

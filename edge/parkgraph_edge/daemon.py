@@ -69,7 +69,11 @@ async def run(settings: EdgeSettings) -> None:
         )
         lanes = [_lane(settings, name, vision, gateway.ledger, clock) for name in settings.lanes]
         door = FrontDoor(
-            key=ApiKey(settings.api.read_key().get_secret_value(), fleet=settings.api.fleet_id),
+            key=ApiKey(
+                settings.api.read_key().get_secret_value(),
+                fleet=settings.api.fleet_id,
+                requests_per_minute=settings.api.requests_per_minute,
+            ),
             clock=clock,
             random=os.urandom,
         )

@@ -48,6 +48,7 @@ spaces = {spaces}
 [api]
 listen = "127.0.0.1:{edge_port}"
 key_file = "api.key"
+requests_per_minute = 1000000
 [cloud]
 broker = "mqtt://127.0.0.1:{cable_port}"
 public_keys = ["{public_key}"]
@@ -70,6 +71,7 @@ _CLOUD: Final = """\
 [api]
 listen = "127.0.0.1:{cloud_port}"
 key_file = "api.key"
+requests_per_minute = 1000000
 [mqtt]
 broker = "mqtt://127.0.0.1:{broker_port}"
 [state]

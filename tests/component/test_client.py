@@ -41,7 +41,9 @@ async def address(ledger: OpenLedger) -> AsyncIterator[str]:
         occupied=frozenset,
         clock=clock,
     )
-    door = FrontDoor(key=ApiKey(KEY), clock=clock, random=randomness().randbytes)
+    door = FrontDoor(
+        key=ApiKey(KEY, requests_per_minute=1_000_000), clock=clock, random=randomness().randbytes
+    )
     listener = listen("127.0.0.1", 0)
     async with asyncio.TaskGroup() as group:
         server = group.create_task(serve(door.app(front, AT_THE_LOT), listener))
@@ -60,6 +62,31 @@ async def test_a_stay_from_its_booking_to_its_end(address: str, ledger: OpenLedg
         ended = await lot.end_session(booked.id)
 
     assert (ended.state, ended.amount_minor) == (SessionState.LEAVING, 0)
+
+
+async def test_who_is_told_to_wait_waits_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("parkgraph.client.asyncio.sleep", sleep)
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        error = {"code": "RATE_LIMITED", "message": "too many", "request_id": "req_1"}
+        return httpx.Response(429, headers={"Retry-After": "2"}, json={"error": error})
+
+    async with ParkGraph("http://lot", KEY) as lot:
+        lot._http = httpx.AsyncClient(base_url="http://lot", transport=httpx.MockTransport(answer))
+        with pytest.raises(ApiError, match="429 RATE_LIMITED"):
+            await lot.session("sess_1")
+
+    assert asked == 4
+    assert len(waited) == 3
+    assert all(2.0 <= seconds <= 3.0 for seconds in waited)
 
 
 async def test_a_refusal_says_what_and_why(address: str) -> None:

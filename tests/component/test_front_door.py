@@ -9,19 +9,14 @@ from typing import Any, Final, cast
 import httpx
 import pytest
 
-from parkgraph.front.app import LONGEST_BODY, ApiKey, FrontDoor
-from parkgraph.front.operations import AT_THE_LOT
+from parkgraph.front.operations import LONGEST_BODY
 from parkgraph.journal.ledger import Ledger, NoLedger
 from parkgraph.model.records import SpaceClass
-from parkgraph.runtime.sqlite import Reader
-from parkgraph_edge.http.lot import LotFront
 from parkgraph_edge.store.opening import OpenLot
-from parkgraph_edge.store.terms import LotTerms
-from tests.builders import CODE_KEY, LOT, TARIFF, a_crossing, a_grant, a_lot
-from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger, randomness
+from tests.builders import LOT, a_crossing, a_grant, a_lot
+from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger
+from tests.front_doors import AS_JSON, KEY, SESSIONS, a_caller, a_request, error_of
 
-KEY: Final = "pk_live_0123456789abcdefghij"
-SESSIONS: Final = "/api/v1/sessions"
 # The example of the public API document, byte for byte, and the lot that it names.
 DOCUMENT_LOT: Final = "uuid-of-lot"
 DOCUMENT_EXAMPLE: Final = b"""{
@@ -33,26 +28,6 @@ DOCUMENT_EXAMPLE: Final = b"""{
 "vin": "1HGCM826X4A004352"
 }
 }"""
-
-
-def a_caller(
-    ledger: Ledger, reader: Reader | None, *, lot: str = LOT, fleet: str | None = None
-) -> httpx.AsyncClient:
-    """Return a caller of a lot's front door with the right key."""
-    clock = FakeClock()
-    front = LotFront(
-        LotTerms(lot, TARIFF, "north-in", CODE_KEY),
-        ledger,
-        reader,
-        occupied=frozenset,
-        clock=clock,
-    )
-    door = FrontDoor(key=ApiKey(KEY, fleet=fleet), clock=clock, random=randomness().randbytes)
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=door.app(front, AT_THE_LOT)),
-        base_url="http://lot",
-        headers={"Authorization": f"Bearer {KEY}"},
-    )
 
 
 @pytest.fixture
@@ -68,27 +43,11 @@ async def caller(ledger: OpenLedger) -> AsyncIterator[httpx.AsyncClient]:
         yield caller
 
 
-def a_request(**changes: Any) -> dict[str, Any]:
-    return {"lot_id": LOT, "plate": "ABC1234", "vehicle": {"fleet_id": "fleet-1"}} | changes
-
-
-def error_of(response: httpx.Response) -> dict[str, Any]:
-    """Return the error, after a look at what all errors have."""
-    error: dict[str, Any] = response.json()["error"]
-    assert response.headers["content-type"] == "application/json"
-    assert re.fullmatch(r"req_[0-9A-Z]{26}", error["request_id"])
-    assert response.headers["x-request-id"] == error["request_id"]
-    assert error["message"]
-    return error
-
-
 async def test_the_documented_request_is_answered_in_the_documented_shape(tmp_path: Path) -> None:
     async with open_ledger(tmp_path, DOCUMENT_LOT) as ledger:
         await ledger.submit(OpenLot(DOCUMENT_LOT, a_lot("A-01", space_class=SpaceClass.AUTONOMOUS)))
         async with a_caller(ledger, ledger.reader, lot=DOCUMENT_LOT) as caller:
-            response = await caller.post(
-                SESSIONS, content=DOCUMENT_EXAMPLE, headers={"Content-Type": "application/json"}
-            )
+            response = await caller.post(SESSIONS, content=DOCUMENT_EXAMPLE, headers=AS_JSON)
 
     assert response.status_code == 201
     session = response.json()["session"]
@@ -239,7 +198,7 @@ async def test_a_bad_request_names_the_field(
     "body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b"{" * 100_000, b'{"plate":"\\ud800"}']
 )
 async def test_what_is_no_request_is_a_bad_request(caller: httpx.AsyncClient, body: bytes) -> None:
-    response = await caller.post(SESSIONS, content=body)
+    response = await caller.post(SESSIONS, content=body, headers=AS_JSON)
 
     assert response.status_code == 400
     assert error_of(response)["code"] == "BAD_REQUEST"
@@ -307,7 +266,7 @@ async def test_a_key_of_one_fleet_does_nothing_for_another(
 ) -> None:
     async with a_caller(ledger, ledger.reader, fleet="fleet-1") as caller:
         body = json.dumps(a_request(vehicle={"fleet_id": "fleet-2"}))
-        response = await caller.request(method, path, content=body)
+        response = await caller.request(method, path, content=body, headers=AS_JSON)
 
     assert response.status_code == 403
     assert error_of(response)["code"] == "FORBIDDEN"
@@ -337,6 +296,7 @@ async def test_a_key_of_one_fleet_books_for_it_and_sees_no_other_stay(ledger: Op
         ("GET", f"{SESSIONS}/%ED%A0%80"),
         ("GET", "/api/v1/lots/oak-street/availability"),
         ("GET", "/api/v2/sessions"),
+        ("GET", f"{SESSIONS}/"),
         ("GET", "/"),
     ],
 )
@@ -411,7 +371,7 @@ async def test_a_body_that_is_too_long_is_refused_before_its_end(caller: httpx.A
 async def test_a_body_of_just_the_longest_is_read(caller: httpx.AsyncClient) -> None:
     request = json.dumps(a_request()).encode()
 
-    response = await caller.post(SESSIONS, content=request.ljust(LONGEST_BODY))
+    response = await caller.post(SESSIONS, content=request.ljust(LONGEST_BODY), headers=AS_JSON)
 
     assert response.status_code == 201
 
@@ -429,7 +389,9 @@ async def test_without_a_ledger_the_caller_is_told_when_to_ask_again(
     method: str, path: str
 ) -> None:
     async with a_caller(NoLedger("the disk is away"), None) as caller:
-        response = await caller.request(method, path, content=json.dumps(a_request()))
+        response = await caller.request(
+            method, path, content=json.dumps(a_request()), headers=AS_JSON
+        )
 
     assert response.status_code == 503
     assert error_of(response)["code"] == "UNAVAILABLE"
@@ -454,3 +416,39 @@ async def test_a_request_has_its_id_also_where_it_went_well(caller: httpx.AsyncC
     ]
 
     assert len(set(ids)) == 2
+
+
+async def test_all_faults_of_a_request_are_told_at_once(caller: httpx.AsyncClient) -> None:
+    response = await caller.post(
+        SESSIONS, json=a_request(plate="!", vehicle={"vin": "SHORT", "fleet_id": ""})
+    )
+
+    error = error_of(response)
+    assert [fault["field"] for fault in error["fields"]] == [
+        "plate",
+        "vehicle.fleet_id",
+        "vehicle.vin",
+    ]
+    assert all(fault["message"] for fault in error["fields"])
+    assert error["field"] == "plate"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/json; charset=latin-1", None])
+async def test_a_body_that_is_not_sent_as_json_is_refused(
+    caller: httpx.AsyncClient, content_type: str | None
+) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+
+    response = await caller.post(SESSIONS, content=json.dumps(a_request()), headers=headers)
+
+    assert response.status_code == 415
+    error = error_of(response)
+    assert (error["code"], error["field"]) == ("UNSUPPORTED_MEDIA_TYPE", "Content-Type")
+
+
+async def test_a_stay_is_ended_without_a_body(caller: httpx.AsyncClient) -> None:
+    booked = (await caller.post(SESSIONS, json=a_request())).json()["session"]["id"]
+
+    ended = await caller.post(f"{SESSIONS}/{booked}/end")
+
+    assert ended.status_code == 200

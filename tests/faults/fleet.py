@@ -23,6 +23,7 @@ _CLOUD: Final = """\
 [api]
 listen = "127.0.0.1:{port}"
 key_file = "api.key"
+requests_per_minute = 1000000
 [mqtt]
 broker = "{broker}"
 [state]

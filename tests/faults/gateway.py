@@ -33,6 +33,7 @@ spaces = {spaces}
 [api]
 listen = "127.0.0.1:{port}"
 key_file = "api.key"
+requests_per_minute = 1000000
 [state]
 directory = "{state}"
 {more}

@@ -90,6 +90,20 @@ MISTAKES = [
     Mistake('"api.key"', '"empty.key"', 10, "api.key_file", ("is empty",)),
     Mistake('"api.key"', '"wrong.key"', 10, "api.key_file", ("holds no API key", "pk_live_…")),
     Mistake('"api.key"', f'"{KEY}"', 10, "api.key_file", ("holds the key itself",)),
+    Mistake(
+        "[cloud]",
+        "requests_per_minute = 0\n[cloud]",
+        11,
+        "api.requests_per_minute",
+        ("1 to 1000000",),
+    ),
+    Mistake(
+        "[cloud]",
+        "requests_per_minute = 1000001\n[cloud]",
+        11,
+        "api.requests_per_minute",
+        ("1 to 1000000",),
+    ),
     Mistake('"mqtt://', '"http://', 12, "cloud.broker", ("mqtt://127.0.0.1:1883",)),
     Mistake('"mqtt://', '"mqtt://u:p@', 12, "cloud.broker", ("secrets do not belong",)),
     Mistake(

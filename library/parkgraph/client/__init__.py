@@ -1,7 +1,9 @@
 """The SDK: `/api/v1` for a vehicle or a fleet, over httpx."""
 
+import asyncio
+from random import SystemRandom
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -19,6 +21,9 @@ __all__ = ["ApiError", "ParkGraph"]
 
 B = TypeVar("B", bound=BaseModel)
 
+MOST_TRIES: Final = 4
+LONGEST_WAIT_SECONDS: Final = 60.0
+
 
 class ApiError(Exception):
     """The API refused: `code` and `field` say why, `request_id` finds the call in the logs."""
@@ -35,6 +40,8 @@ class ApiError(Exception):
 class ParkGraph:
     """A caller of one base address: a lot's gateway or the cloud.
 
+    Where it is told to wait (429) it does, with jitter, and asks again, four times at most.
+
     ```
     async with ParkGraph("http://127.0.0.1:8080", key) as lot:
         session = await lot.create_session(SessionRequest(lot_id="elm-street", plate="AV-1234"))
@@ -48,6 +55,7 @@ class ParkGraph:
             headers={"Authorization": f"Bearer {key}"},
             timeout=timeout_seconds,
         )
+        self._jitter = SystemRandom().random
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,6 +94,12 @@ class ParkGraph:
     async def _call(self, method: str, path: str, model: type[B], body: str | None = None) -> B:
         headers = {"Content-Type": "application/json"} if body else {}
         response = await self._http.request(method, path, content=body, headers=headers)
+        for _ in range(MOST_TRIES - 1):
+            wait = float(response.headers.get("retry-after", LONGEST_WAIT_SECONDS))
+            if response.status_code != 429 or wait > LONGEST_WAIT_SECONDS:
+                break
+            await asyncio.sleep(wait * (1 + self._jitter() / 2))
+            response = await self._http.request(method, path, content=body, headers=headers)
         if response.is_success:
             return model.model_validate_json(response.content)
         try:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 from starlette.applications import Starlette
@@ -11,9 +11,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from parkgraph.front.operations import Call, Operation, Port, Principal
-from parkgraph.model.api import ErrorAnswer, ErrorBody
-from parkgraph.model.errors import HTTP_STATUS, CallRefusedError, ErrorCode
+from parkgraph.front import docs
+from parkgraph.front.limits import Limits, Standing, budgets_of_key
+from parkgraph.front.operations import (
+    LONGEST_BODY,
+    LONGEST_END_USER_ID,
+    LONGEST_IDEMPOTENCY_KEY,
+    Call,
+    Operation,
+    Port,
+    Principal,
+    RateClass,
+)
+from parkgraph.front.problems import answer_of
+from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.ids import RANDOM_BYTES, new_id
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import UnavailableError
@@ -22,18 +33,22 @@ log = structlog.get_logger(__name__)
 
 P = TypeVar("P", bound=Port)
 
-LONGEST_BODY: Final = 1_048_576
-LONGEST_IDEMPOTENCY_KEY: Final = 255
-RETRY_AFTER_SECONDS: Final = 2
-
 
 class ApiKey:
     """The one key that a program is configured with, kept as its digest."""
 
-    def __init__(self, key: str, *, fleet: str | None = None) -> None:
-        """Accept `key`; it belongs to `fleet`, or to none in particular."""
+    def __init__(
+        self, key: str, *, fleet: str | None = None, requests_per_minute: int | None = None
+    ) -> None:
+        """Accept `key`; it belongs to `fleet`, or to none in particular.
+
+        `requests_per_minute` takes the place of the public limits.
+        """
         self._digest = hashlib.sha256(key.encode()).digest()
         self._principal = Principal(key_id=self._digest.hex()[:12], fleet=fleet)
+        self.budgets = budgets_of_key(
+            is_sandbox=key.startswith("pk_test_"), requests_per_minute=requests_per_minute
+        )
 
     def principal(self, authorization: str | None) -> Principal:
         """Return whose the `Authorization` header is.
@@ -58,68 +73,119 @@ class FrontDoor:
         self._key = key
         self._clock = clock
         self._random = random
+        self._limits = Limits()
 
     def app(
         self, port: P, operations: Sequence[Operation[P]], *, beside: Sequence[BaseRoute] = ()
     ) -> Starlette:
-        """Return the application that serves `operations` from `port`, and `beside` it."""
+        """Return the application that serves `operations` from `port`, and `beside` it.
+
+        What they are is told to anybody; see `parkgraph.front.docs`.
+        """
         routes = [
             Route(operation.path, self._endpoint(port, operation), methods=[operation.method])
             for operation in operations
         ]
-        return Starlette(
-            routes=[*routes, *beside],
+        app = Starlette(
+            routes=[*routes, *docs.routes(), *beside],
             exception_handlers={404: self._no_such_path, 405: self._no_such_method},
         )
+        # A redirect to the path without its last slash would carry no id and no limits.
+        app.router.redirect_slashes = False
+        return app
 
     def _endpoint(
         self, port: P, operation: Operation[P]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             request_id = self._request_id()
+            caller, standing = self._let_in(request, operation.rate_class)
+            if isinstance(caller, CallRefusedError):
+                return _refused(request, caller, request_id, standing)
             try:
-                principal = self._key.principal(request.headers.get("authorization"))
-                call = Call(
-                    principal,
-                    request.path_params,
-                    request.query_params,
-                    await _body(request),
-                    _idempotency(principal, request.headers.get("idempotency-key")),
+                answer = await operation.handle(port, await _call(request, caller))
+                response = Response(
+                    answer.model_dump_json(), operation.status, media_type="application/json"
                 )
-                answer = await operation.handle(port, call)
-                return _answer(answer.model_dump_json(), operation.status, request_id)
-            except CallRefusedError as error:
-                return _refusal(error, request_id)
+                return _sealed(response, request_id, standing)
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody hears it
+            except CallRefusedError as error:
+                refusal = error
             except UnavailableError as error:
                 log.warning("call_unavailable", request_id=request_id, reason=str(error))
-                return _refusal(
-                    CallRefusedError(ErrorCode.UNAVAILABLE, "not possible now; try again"),
-                    request_id,
-                )
+                refusal = CallRefusedError(ErrorCode.UNAVAILABLE, "not possible now; try again")
             except Exception:  # the caller gets the envelope and never the cause, which is logged
                 log.exception("call_failed", request_id=request_id, path=operation.path)
-                return _refusal(
-                    CallRefusedError(ErrorCode.INTERNAL, "something is broken here; it was noted"),
-                    request_id,
+                refusal = CallRefusedError(
+                    ErrorCode.INTERNAL, "something is broken here; it was noted"
                 )
+            return _refused(request, refusal, request_id, standing)
 
         return endpoint
+
+    def _let_in(
+        self, request: Request, rate_class: RateClass
+    ) -> tuple[Principal | CallRefusedError, Standing]:
+        """Return who calls, or why it goes no further; and what is left of the tightest budget."""
+        now = self._clock.boot_seconds()
+        try:
+            caller = self._key.principal(request.headers.get("authorization"))
+        except CallRefusedError as refusal:
+            host = request.client.host if request.client else ""
+            standing = self._limits.of_stranger(host, now=now)
+            return _too_many(standing, " without a valid key") or refusal, standing
+        end_user = request.headers.get("x-end-user-id")
+        standing = self._limits.of_key(
+            caller.key_id,
+            self._key.budgets[rate_class],
+            None if end_user is None else _digest(caller, end_user),
+            now=now,
+        )
+        return _too_many(standing) or caller, standing
 
     def _request_id(self) -> str:
         return new_id("req", at=self._clock.now(), random=self._random(RANDOM_BYTES))
 
     async def _no_such_path(self, request: Request, _: Exception) -> Response:
         message = f"there is nothing at {request.url.path}"
-        return _refusal(CallRefusedError(ErrorCode.NOT_FOUND, message), self._request_id())
+        return self._misdirected(request, CallRefusedError(ErrorCode.NOT_FOUND, message))
 
     async def _no_such_method(self, request: Request, error: Exception) -> Response:
         message = f"{request.url.path} does not take {request.method}"
         refusal = CallRefusedError(ErrorCode.METHOD_NOT_ALLOWED, message)
-        response = _refusal(refusal, self._request_id())
+        response = self._misdirected(request, refusal)
         response.headers.update(getattr(error, "headers", None) or {})  # Allow
         return response
+
+    def _misdirected(self, request: Request, refusal: CallRefusedError) -> Response:
+        caller, standing = self._let_in(request, RateClass.OTHER)
+        if isinstance(caller, CallRefusedError) and caller.code is ErrorCode.RATE_LIMITED:
+            refusal = caller
+        return _refused(request, refusal, self._request_id(), standing)
+
+
+async def _call(request: Request, caller: Principal) -> Call:
+    _check_end_user(request.headers.get("x-end-user-id"))
+    return Call(
+        caller,
+        request.path_params,
+        request.query_params,
+        request.headers.get("content-type"),
+        await _body(request),
+        _idempotency(caller, request.headers.get("idempotency-key")),
+    )
+
+
+def _check_end_user(name: str | None) -> None:
+    if name is None:
+        return
+    if not (1 <= len(name) <= LONGEST_END_USER_ID and name.isascii() and name.isprintable()):
+        raise CallRefusedError(
+            ErrorCode.BAD_REQUEST,
+            f"an X-End-User-Id has 1 to {LONGEST_END_USER_ID} printable ASCII characters",
+            field="X-End-User-Id",
+        )
 
 
 def _idempotency(principal: Principal, key: str | None) -> str | None:
@@ -132,7 +198,22 @@ def _idempotency(principal: Principal, key: str | None) -> str | None:
             f"an Idempotency-Key has 1 to {LONGEST_IDEMPOTENCY_KEY} characters",
             field="Idempotency-Key",
         )
-    return hashlib.sha256(f"{principal.key_id}:{key}".encode()).hexdigest()
+    return _digest(principal, key)
+
+
+def _digest(principal: Principal, text: str) -> str:
+    return hashlib.sha256(f"{principal.key_id}:{text}".encode()).hexdigest()
+
+
+def _too_many(standing: Standing, of_what: str = "") -> CallRefusedError | None:
+    """Return the refusal of a call that is one too many; None where it is not."""
+    seconds = standing.retry_after_seconds
+    if seconds is None:
+        return None
+    return CallRefusedError(
+        ErrorCode.RATE_LIMITED,
+        f"at most {standing.limit} calls a minute{of_what}; try again in {seconds} s",
+    )
 
 
 async def _body(request: Request) -> bytes:
@@ -148,21 +229,15 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _refusal(error: CallRefusedError, request_id: str) -> Response:
-    envelope = ErrorAnswer(
-        error=ErrorBody(
-            code=error.code, message=error.message, request_id=request_id, field=error.field
-        )
-    )
-    response = _answer(
-        envelope.model_dump_json(exclude_none=True), HTTP_STATUS[error.code], request_id
-    )
-    if HTTP_STATUS[error.code] == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+def _refused(
+    request: Request, error: CallRefusedError, request_id: str, standing: Standing
+) -> Response:
+    accept = ",".join(request.headers.getlist("accept"))
+    return _sealed(answer_of(error, request_id, accept=accept), request_id, standing)
+
+
+def _sealed(response: Response, request_id: str, standing: Standing) -> Response:
+    """Return `response` with what all have: its id, and what the caller may still ask for."""
+    response.headers["X-Request-Id"] = request_id
+    response.headers.update(standing.headers())
     return response
-
-
-def _answer(body: str, status: int, request_id: str) -> Response:
-    return Response(
-        body, status, headers={"X-Request-Id": request_id}, media_type="application/json"
-    )

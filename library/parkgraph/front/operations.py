@@ -2,20 +2,26 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from parkgraph.front.bodies import parse
 from parkgraph.model.api import (
     Availability,
     SessionAnswer,
     SessionRequest,
     SessionsAnswer,
+    SessionsQuery,
     show_session,
 )
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.sessions import Session
 
+LONGEST_BODY: Final = 1_048_576
+LONGEST_IDEMPOTENCY_KEY: Final = 255
+LONGEST_END_USER_ID: Final = 128
 MOST_LISTED: Final = 200
 
 
@@ -80,27 +86,48 @@ class Call:
     principal: Principal
     path: Mapping[str, str]
     query: Mapping[str, str]
+    content_type: str | None
     body: bytes
     idempotency: str | None = None
 
 
+class RateClass(StrEnum):
+    """Which budget of requests a minute a call counts against."""
+
+    CREATE = "create"
+    READ = "read"  # search, availability, rates
+    OTHER = "other"
+
+
 P_contra = TypeVar("P_contra", bound=Port, contravariant=True)
-B = TypeVar("B", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[P_contra]):
-    """One row of the contract."""
+    """One row of the contract. What callers read of it is the docstring of `handle`.
+
+    `errors` are the codes that only some operations answer with; see `ERRORS_OF_ALL`.
+    """
 
     method: str
     path: str
     status: int
     handle: Callable[[P_contra, Call], Awaitable[BaseModel]]
+    answer: type[BaseModel]
+    request: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    errors: tuple[ErrorCode, ...] = ()
+    rate_class: RateClass = RateClass.OTHER
 
 
 async def create_session(port: SellingPort, call: Call) -> SessionAnswer:
-    """POST /api/v1/sessions."""
-    request = _parse(SessionRequest, call.body)
+    """Book a space for a vehicle.
+
+    The answer holds all that the vehicle needs to come in: lane, space and gate code. The space is
+    held until `hold_until`. One vehicle has one open stay at a lot. The cloud sells what a lot has
+    lent it, whether or not the lot can be reached.
+    """
+    request = parse(SessionRequest, call.content_type, call.body)
     fleet = call.principal.fleet
     if fleet and request.vehicle.fleet_id not in {None, fleet}:
         raise CallRefusedError(
@@ -117,13 +144,20 @@ async def create_session(port: SellingPort, call: Call) -> SessionAnswer:
 
 
 async def get_session(port: Port, call: Call) -> SessionAnswer:
-    """GET /api/v1/sessions/{session}."""
+    """Read a stay.
+
+    A key of one fleet sees that fleet's stays only.
+    """
     return SessionAnswer(session=show_session(await _own_session(port, call)))
 
 
 async def list_sessions(port: Port, call: Call) -> SessionsAnswer:
-    """GET /api/v1/sessions?fleet_id=…."""
-    fleet = call.query.get("fleet_id") or call.principal.fleet
+    """List the newest stays of a fleet.
+
+    A lot lists its own, the cloud those of all lots.
+    """
+    query = SessionsQuery.model_validate(dict(call.query))
+    fleet = query.fleet_id or call.principal.fleet
     if not fleet:
         raise CallRefusedError(
             ErrorCode.BAD_REQUEST, "say whose stays: ?fleet_id=…", field="fleet_id"
@@ -137,29 +171,91 @@ async def list_sessions(port: Port, call: Call) -> SessionsAnswer:
 
 
 async def end_session(port: SellingPort, call: Call) -> SessionAnswer:
-    """POST /api/v1/sessions/{session}/end."""
+    """End a stay.
+
+    One whose vehicle has not come is cancelled and costs nothing. At the lot, one whose vehicle is
+    parked is priced, and the vehicle may leave; the cloud cancels only what it has sold itself.
+    """
     session = await _own_session(port, call)
     ended = await port.end(call.principal, session.session, idempotency=call.idempotency)
     return SessionAnswer(session=show_session(ended))
 
 
 async def lot_availability(port: LotPort, call: Call) -> Availability:
-    """GET /api/v1/lots/{lot}/availability."""
+    """Count the free spaces of a lot.
+
+    To count is not to hold: book to be sure of a space.
+    """
     return await port.availability(call.path["lot"])
 
 
+# Any operation may answer so.
+ERRORS_OF_ALL: Final = (
+    ErrorCode.BAD_REQUEST,
+    ErrorCode.UNAUTHORIZED,
+    ErrorCode.PAYLOAD_TOO_LARGE,
+    ErrorCode.RATE_LIMITED,
+    ErrorCode.INTERNAL,
+    ErrorCode.UNAVAILABLE,
+)
 SHARED: Final[tuple[Operation[Port], ...]] = (
-    Operation("GET", "/api/v1/sessions", 200, list_sessions),
-    Operation("GET", "/api/v1/sessions/{session}", 200, get_session),
+    Operation(
+        "GET",
+        "/api/v1/sessions",
+        200,
+        list_sessions,
+        SessionsAnswer,
+        query=SessionsQuery,
+        errors=(ErrorCode.FORBIDDEN,),
+    ),
+    Operation(
+        "GET",
+        "/api/v1/sessions/{session}",
+        200,
+        get_session,
+        SessionAnswer,
+        errors=(ErrorCode.NOT_FOUND,),
+    ),
 )
 IN_THE_CLOUD: Final[tuple[Operation[SellingPort], ...]] = (
+    Operation(
+        "POST",
+        "/api/v1/sessions",
+        201,
+        create_session,
+        SessionAnswer,
+        SessionRequest,
+        errors=(
+            ErrorCode.FORBIDDEN,
+            ErrorCode.NOT_FOUND,
+            ErrorCode.CONFLICT,
+            ErrorCode.LOT_FULL,
+            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode.LOT_OFFLINE,
+        ),
+        rate_class=RateClass.CREATE,
+    ),
     *SHARED,
-    Operation("POST", "/api/v1/sessions", 201, create_session),
-    Operation("POST", "/api/v1/sessions/{session}/end", 200, end_session),
+    Operation(
+        "POST",
+        "/api/v1/sessions/{session}/end",
+        200,
+        end_session,
+        SessionAnswer,
+        errors=(ErrorCode.NOT_FOUND, ErrorCode.CONFLICT, ErrorCode.LOT_OFFLINE),
+    ),
 )
 AT_THE_LOT: Final[tuple[Operation[LotPort], ...]] = (
     *IN_THE_CLOUD,
-    Operation("GET", "/api/v1/lots/{lot}/availability", 200, lot_availability),
+    Operation(
+        "GET",
+        "/api/v1/lots/{lot}/availability",
+        200,
+        lot_availability,
+        Availability,
+        errors=(ErrorCode.NOT_FOUND,),
+        rate_class=RateClass.READ,
+    ),
 )
 
 
@@ -168,15 +264,3 @@ async def _own_session(port: Port, call: Call) -> Session:
     if session is None or call.principal.fleet not in {None, session.fleet}:
         raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such session", field="session")
     return session
-
-
-def _parse(model: type[B], body: bytes) -> B:
-    if not body:
-        raise CallRefusedError(ErrorCode.BAD_REQUEST, "the body is empty; send JSON", field="body")
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "body"
-        what = first["msg"].removeprefix("Value error, ")
-        raise CallRefusedError(ErrorCode.BAD_REQUEST, f"{field}: {what}", field=field) from error

@@ -41,6 +41,14 @@ class ApiSettings(Table):
         description="fleet that the key belongs to; 1 to 64 letters, digits, '-' and '_'",
         examples=["fleet-1"],
     )
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="calls a minute that this key may make, of each class (create, read, other);"
+        " takes the place of the public limits for this key; 1 to 1000000",
+        examples=[600],
+    )
 
     @field_validator("key_file", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from parkgraph.model.api import FieldFault
 from parkgraph.runtime.errors import RefusedError
 
 
@@ -17,6 +18,8 @@ class ErrorCode(StrEnum):
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     CONFLICT = "CONFLICT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
+    UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    RATE_LIMITED = "RATE_LIMITED"
     INTERNAL = "INTERNAL"
     UNAVAILABLE = "UNAVAILABLE"
     LOT_FULL = "LOT_FULL"
@@ -32,6 +35,8 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.CONFLICT: 409,
     ErrorCode.LOT_FULL: 409,
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.RATE_LIMITED: 429,
     ErrorCode.INTERNAL: 500,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.LOT_OFFLINE: 503,
@@ -39,10 +44,21 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
 
 
 class CallRefusedError(RefusedError):
-    """A call of `/api/v1` that may not be; `field` names the part of the request at fault."""
+    """A call of `/api/v1` that may not be; `field` names the part of the request at fault.
 
-    def __init__(self, code: ErrorCode, message: str, *, field: str | None = None) -> None:
+    `fields` tells all faults where there are several, the one of `field` and `message` first.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        field: str | None = None,
+        fields: tuple[FieldFault, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        self.fields = fields

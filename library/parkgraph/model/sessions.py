@@ -24,7 +24,7 @@ from parkgraph.model.records import (
 
 
 class SessionState(StrEnum):
-    """Where a stay is. `model/api.py` maps it to the public document's `status`."""
+    """Where a stay is, precisely. `status` of `/api/v1` is a coarser word for it."""
 
     ALLOTTED = "allotted"
     RESERVED = "reserved"
