@@ -98,7 +98,8 @@ def _results(seeds: Iterable[int], arguments: argparse.Namespace) -> Iterator[Re
         return
     context = multiprocessing.get_context("fork")  # nothing else runs here yet
     with context.Pool(arguments.jobs, _ignore_interrupts, maxtasksperchild=8) as pool:
-        yield from pool.imap_unordered(_one, tasks)
+        # In order, so that what an interrupted run tells of its seeds is true.
+        yield from pool.imap(_one, tasks)
 
 
 def _one(task: tuple[int, float | None]) -> Result:
@@ -126,7 +127,7 @@ def _run(results: Iterator[Result], count: int, arguments: argparse.Namespace) -
             if violated and arguments.until_violation:
                 break
     except KeyboardInterrupt:
-        print("\ninterrupted; so far:")
+        print(f"\ninterrupted in seed {arguments.first + totals.seeds}; before it:")
     print(file=sys.stderr)
     if not (arguments.no_shrink or arguments.until_violation or arguments.regressions):
         _keep_for_ever(violated)
@@ -138,7 +139,8 @@ def _run(results: Iterator[Result], count: int, arguments: argparse.Namespace) -
 
 def _keep_for_ever(violated: Iterable[Result]) -> None:
     for result in violated:
-        regression = shrink(result)
+        regression = shrink(result, lambda said: print(f"\r{said}   ", end="", file=sys.stderr))
+        print(file=sys.stderr)
         keep(regression, f"{result.violations[0].kind}: {result.violations[0].what}")
         print(f"seed {result.seed}: {len(regression.faults)} faults are enough")
 

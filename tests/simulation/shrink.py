@@ -1,8 +1,9 @@
 """From a violated history to a small one: the fewest faults that still violate, and its record."""
 
+import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -42,20 +43,38 @@ def read_regressions(path: Path = REGRESSIONS) -> list[Regression]:
     return found
 
 
-def shrink(result: Result, *, seconds: float = LONGEST_SECONDS) -> Regression:
-    """Drop faults while a violation of the same kind is left, for at most about `seconds`."""
+def shrink(
+    result: Result, tell: Callable[[str], None], *, seconds: float = LONGEST_SECONDS
+) -> Regression:
+    """Drop faults while a violation of the same kind is left, for at most about `seconds`.
+
+    Ctrl-C ends it with what is left by then. `tell` hears how far it is.
+    """
     kind = result.violations[0].kind
     give_up_at = time.monotonic() + seconds
 
     def is_violated(faults: Sequence[Fault]) -> bool:
+        left = give_up_at - time.monotonic()
+        tell(f"seed {result.seed}: are {len(faults)} faults enough? {left:.0f} s left at most")
         again = simulate(result.seed, result.options, faults)
         return any(violation.kind == kind for violation in again.violations)
 
     # What came after the first violation did not cause it, unless only the end tells.
     first = result.violations[0].at_seconds - 1000.0
-    faults = [fault for fault in result.faults if fault.at <= first]
-    if len(faults) < len(result.faults) and not is_violated(faults):
-        faults = list(result.faults)
+    faults = list(result.faults)
+    before = [fault for fault in faults if fault.at <= first]
+    with contextlib.suppress(KeyboardInterrupt):
+        if len(before) < len(faults) and is_violated(before):
+            faults = before
+        for fewer in _ever_fewer(faults, is_violated, give_up_at):
+            faults = fewer
+    return Regression(result.seed, result.options, tuple(faults))
+
+
+def _ever_fewer(
+    faults: list[Fault], is_violated: Callable[[Sequence[Fault]], bool], give_up_at: float
+) -> Iterator[list[Fault]]:
+    """Yield ever shorter lists of faults that are enough. Source: Zeller's delta debugging."""
     parts = 2
     while len(faults) > 1 and time.monotonic() < give_up_at:
         size = max(1, len(faults) // parts)
@@ -66,12 +85,12 @@ def shrink(result: Result, *, seconds: float = LONGEST_SECONDS) -> Regression:
             rest = [fault for fault in faults if fault not in chunk]
             if is_violated(rest):
                 faults, parts = rest, max(2, parts - 1)
+                yield faults
                 break
         else:
             if size == 1:
                 break
             parts = min(len(faults), 2 * parts)
-    return Regression(result.seed, result.options, tuple(faults))
 
 
 def keep(regression: Regression, why: str, path: Path = REGRESSIONS) -> None:
