@@ -193,8 +193,10 @@ class Oracle:
         if vehicle.lot is promise.lot and vehicle.is_inside:
             if _has_all_but_left(vehicle, promise.lot):
                 return False
+            # It may be in by another booking, or at the exit, its stay closed by a misread plate.
             has_another = len([p for p in vehicle.promises if not p.is_over]) > 1
-            return not has_another or state_at_lot(promise) not in {"void", None}
+            has_left_space = vehicle.where == promise.lot.exit.lane.name
+            return state_at_lot(promise) in OPEN_STATES or not (has_another or has_left_space)
         swing = promise.most_offset - promise.least_offset
         if self.now - promise.at + swing >= promise.hold_seconds - 5:
             return False

@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from parkgraph.journal.chain import stream_of_cloud
-from parkgraph.journal.epochs import begin_recovery
+from parkgraph.journal.epochs import begin_recovery, is_recovering
 from tests.simulation.clouds import DATABASE
 from tests.simulation.database import open_database
 from tests.simulation.disk import Disk, Snapshot
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from tests.simulation.faults import Fault
 
 _ROWS: Final = "SELECT hash, subject FROM journal WHERE stream IN (?, ?)"
+_UNACKNOWLEDGED: Final = """\
+SELECT journal.hash FROM journal
+  JOIN cursors AS head ON head.stream = journal.stream AND head.name = 'head'
+   AND head.epoch = journal.epoch
+  LEFT JOIN cursors AS known ON known.stream = journal.stream AND known.name = 'acknowledged'
+   AND known.epoch = journal.epoch
+ WHERE journal.stream = :lot AND journal.seq > coalesce(known.seq, 0)
+"""
 _STREAMS: Final = "SELECT DISTINCT stream FROM cursors UNION SELECT lot || '/cloud' FROM lots"
 
 
@@ -60,6 +68,8 @@ class Restores:
         if backup is None or name not in backup or not machine.is_powered:
             return
         lots = [lot for lot in self._town.lots if fault.target in {"cloud", lot.name}]
+        if fault.target == "cloud" and any(self._waits_for_cloud(lot) for lot in lots):
+            return  # what two machines forgot at once is nowhere
         had = {lot.name: self._rows(machine, name, lot) for lot in lots}
         # Backups that are older than a restore are of another history; the manual says so.
         self._backups = {f: b for f, b in self._backups.items() if f.target != fault.target}
@@ -82,8 +92,20 @@ class Restores:
             self._forgive(lot, set(lost), is_cloud=fault.target == "cloud")
 
     def _is_only_the_database(self, fault: "Fault", machine: Machine) -> bool:
-        is_whole = not self._town.oracle.restored_at
-        return is_whole and fault.amount > 0.5 and TAIL in machine.disk.files
+        if self._town.oracle.restored_at or fault.amount <= 0.5 or fault.target == "cloud":
+            return False
+        with looked_into(machine, LEDGER) as connection:
+            if not _is_migrated(connection):
+                return False
+            rows = connection.execute(_UNACKNOWLEDGED, {"lot": fault.target}).fetchall()
+        # While the disk is full, commits stand without their second copy; then both are needed.
+        tail = machine.disk.snapshot().get(TAIL, b"")
+        return TAIL in machine.disk.files and all(row["hash"].encode() in tail for row in rows)
+
+    def _waits_for_cloud(self, lot: LotSite) -> bool:
+        if lot.name not in self._town.oracle.rolled_back:
+            return False
+        return lot.connection is None or is_recovering(lot.connection, lot.name)
 
     def _rows(self, machine: Machine, name: str, lot: LotSite) -> dict[str, str]:
         with looked_into(machine, name) as connection:
