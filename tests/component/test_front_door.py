@@ -16,6 +16,7 @@ from parkgraph_edge.store.opening import OpenLot
 from tests.builders import LOT, a_crossing, a_grant, a_lot
 from tests.fakes import FakeClock, OpenLedger, Recording, open_ledger
 from tests.front_doors import AS_JSON, KEY, SESSIONS, a_caller, a_request, error_of
+from tests.lending import a_lender
 
 # The example of the public API document, byte for byte, and the lot that it names.
 DOCUMENT_LOT: Final = "uuid-of-lot"
@@ -82,6 +83,19 @@ async def test_what_is_booked_is_found_again_the_same(caller: httpx.AsyncClient)
 
     assert found.json() == booked
     assert listed.json() == {"sessions": [booked["session"]]}
+
+
+async def test_what_is_lent_and_not_sold_shows_nobody_its_code(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_ledger(tmp_path, clock=clock) as ledger:
+        lender = await a_lender(ledger, clock)
+        await lender.lend()
+        async with a_caller(ledger, ledger.reader) as caller:
+            for lent in lender.lent():
+                assert (await caller.get(f"{SESSIONS}/{lent.session}")).status_code == 404
+                assert (await caller.post(f"{SESSIONS}/{lent.session}/end")).status_code == 404
+
+        assert lender.lent()
 
 
 async def test_a_fleet_s_stays_are_listed_newest_first(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from parkgraph.model.api import (
     show_session,
 )
 from parkgraph.model.errors import CallRefusedError, ErrorCode
-from parkgraph.model.sessions import Session
+from parkgraph.model.sessions import Session, SessionState
 
 LONGEST_BODY: Final = 1_048_576
 LONGEST_IDEMPOTENCY_KEY: Final = 255
@@ -261,6 +261,8 @@ AT_THE_LOT: Final[tuple[Operation[LotPort], ...]] = (
 
 async def _own_session(port: Port, call: Call) -> Session:
     session = await port.session(call.path["session"])
-    if session is None or call.principal.fleet not in {None, session.fleet}:
+    # What nobody has bought yet is nobody's to read: its gate code opens the barrier.
+    is_sold = session is not None and session.state is not SessionState.ALLOTTED
+    if session is None or not is_sold or call.principal.fleet not in {None, session.fleet}:
         raise CallRefusedError(ErrorCode.NOT_FOUND, "there is no such session", field="session")
     return session
