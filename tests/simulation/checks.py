@@ -157,9 +157,12 @@ def _check_views(
 
 
 def _same(here: tuple[Any, ...] | None, there: tuple[Any, ...] | None) -> bool:
-    """Say whether a stay is the same. Who bought what came to nothing the lot need not know."""
-    if here and there and here[1] == there[1] == "void":
-        return here[:4] == there[:4]
+    """Say whether a stay is the same. Who bought what came to nothing the lot need not know.
+
+    Nor that somebody did, where it took back the space before it read so, and nobody came.
+    """
+    if here and there and here[1] == "void" and there[1] in {"void", "no_show"}:
+        return here[0] == there[0] and here[2:4] == there[2:4]
     return here == there
 
 

@@ -82,9 +82,7 @@ class Options:
 
 def draw(seed: int, *, hours: float | None = None) -> Options:
     """Return the options of `seed`, with `hours` in the place of what it would draw."""
-    random, rare = Random(f"{seed}/options"), Random(f"{seed}/rare options")
-    # Where hardly anybody books in the cloud, it still has something when a loan is over.
-    is_slow = rare.random() < 0.25
+    random = Random(f"{seed}/options")
     drawn_hours = random.choice((1.5, 2.0, 2.0, 2.5))
     return Options(
         hours=drawn_hours if hours is None else hours,
@@ -96,8 +94,8 @@ def draw(seed: int, *, hours: float | None = None) -> Options:
         autonomous=random.randint(4, 8),
         lent_standard=random.randint(3, 7),
         lent_autonomous=random.randint(1, 3),
-        loan_minutes=40 if is_slow else random.choice((40, 60, 90, 180)),
-        cloud_share=rare.uniform(0.005, 0.03) if is_slow else random.uniform(0.2, 0.5),
+        loan_minutes=random.choice((40, 60, 90, 180)),
+        cloud_share=random.uniform(0.2, 0.5),
         both_share=random.uniform(0.03, 0.15),
         same_digest_share=random.choice((0.0, 0.5, 1.0)),
         autonomous_share=random.uniform(0.1, 0.4),
