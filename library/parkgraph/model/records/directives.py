@@ -1,0 +1,68 @@
+"""The cloud's records: directives, which a lot takes as commands."""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from parkgraph.model.records.parts import Place, Record
+
+
+class AllotmentsAsked(Record):
+    """The cloud asks for spaces to sell, and for more time for those it has: `unsold`.
+
+    None: an older cloud, which wants more time for whatever it has.
+    """
+
+    type: Literal["allotments_asked"] = "allotments_asked"
+    asked_at: AwareDatetime
+    unsold: tuple[str, ...] | None = None
+
+
+class AllotmentSold(Record):
+    """The cloud sold an allotment to a vehicle that comes within `arrive_within_seconds`."""
+
+    type: Literal["allotment_sold"] = "allotment_sold"
+    session: str
+    space: str
+    entry_lane: str
+    currency: str
+    rate_minor_per_hour: int
+    fleet: str | None
+    autonomous: bool
+    estimated_minor: int
+    arrive_within_seconds: int
+    hold_until: AwareDatetime
+    request: str | None = None
+
+
+class AllotmentReturned(Record):
+    """The cloud will not sell this allotment."""
+
+    type: Literal["allotment_returned"] = "allotment_returned"
+    session: str
+
+
+class CancelAsked(Record):
+    """The buyer cancelled in the cloud. The lot has the last word: the vehicle may be inside."""
+
+    type: Literal["cancel_asked"] = "cancel_asked"
+    session: str
+
+
+class ExtensionAsked(Record):
+    """The buyer wants his space to be held for `seconds` more."""
+
+    type: Literal["extension_asked"] = "extension_asked"
+    session: str
+    seconds: Annotated[int, Field(gt=0, le=7 * 86400)]
+
+
+class KeyRevoked(Record):
+    """A key was revoked when the cloud had the lot's stream up to `known`: what came later is late.
+
+    So two clocks need not be compared.
+    """
+
+    type: Literal["key_revoked"] = "key_revoked"
+    key: str
+    known: Place | None
