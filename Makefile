@@ -3,11 +3,14 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check simulate planted faults bench pictures contract lock
+.PHONY: demo sandbox test check simulate planted faults fuzz bench pictures contract lock
 .DEFAULT_GOAL := demo
 
 demo: $(READY) ## A lot, its hardware and a cloud on this machine: make demo ARGS="--help"
 	@$(BIN)/parkgraph-demo $(ARGS)
+
+sandbox: $(READY) ## A lot and a cloud to call, over TLS, where cars come by themselves
+	@$(BIN)/parkgraph-demo sandbox $(ARGS)
 
 test: $(READY) ## The specification: make test ARGS="tests/unit -k plate"
 	@$(BIN)/python -m pytest $(ARGS)
@@ -27,6 +30,9 @@ planted: $(READY) ## Bugs planted in copies of the tree, all of which the simula
 
 faults: $(READY) ## Real programs killed, cut off and starved: make faults ARGS="power-cuts --cuts 20"
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+fuzz: $(READY) ## Calls of /api/v1 made up from its document: make fuzz ARGS="--cases 20000"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(READY) ## What it does a second, and how fast
 	@$(BIN)/python -m tests.bench $(ARGS)

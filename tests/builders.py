@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from parkgraph.model.codes import check_digit
 from parkgraph.model.plates import parse_plate
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
     AnyRecord,
     Crossed,
     Direction,
+    KeyTerms,
     LaneDescription,
     LotDescribed,
     Means,
@@ -31,7 +33,7 @@ from parkgraph_edge.rules.lanes import Lane, LaneState, OpenAdmission, Presence
 from parkgraph_edge.rules.sightings import Sighting
 from parkgraph_edge.store.bookings import Reserve
 from parkgraph_edge.store.passages import CodeTyped, Gate, PlateSeen
-from parkgraph_edge.store.terms import LotTerms, Tariff
+from parkgraph_edge.store.terms import LotTerms
 
 NOON: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LOT: Final = "elm-street"
@@ -41,8 +43,18 @@ CODE: Final = "12345678" + check_digit("12345678")
 CODE_KEY: Final = bytes(range(32))
 SIGNING_SECRET: Final = bytes(range(32, 64))
 PUBLIC_KEY: Final = SigningKey(SIGNING_SECRET).public_key
-TARIFF: Final = Tariff("USD", 350)
-TERMS: Final = LotTerms(LOT, TARIFF, "north-in", CODE_KEY)
+RATES: Final = RateCard(version="rates-1", currency="USD", unit_minor=350)
+A_RATE: Final = RATES.rate_for(autonomous=False)
+KEY_TERMS: Final = KeyTerms(
+    name="fleet 1",
+    digest="0" * 64,
+    is_test=True,
+    plan="fleet",
+    scopes=("sessions:write",),
+    fleet="fleet-1",
+    created_at=NOON,
+)
+TERMS: Final = LotTerms(LOT, RATES, "north-in", CODE_KEY)
 
 
 def the_documented_configuration() -> str:
@@ -73,8 +85,8 @@ def a_session(state: SessionState = SessionState.RESERVED, **changes: Any) -> Se
         gate_code=CODE,
         space="S-01",
         entry_lane="north-in",
-        currency="USD",
-        rate_minor_per_hour=350,
+        rate=A_RATE,
+        expected_minutes=120,
         estimated_minor=700,
         reserved_at=NOON,
         hold_until=NOON + timedelta(minutes=30),
@@ -159,8 +171,8 @@ def a_reservation(
         autonomous=False,
         space=space,
         entry_lane="north-in",
-        currency="USD",
-        rate_minor_per_hour=350,
+        rate=A_RATE,
+        expected_minutes=120,
         estimated_minor=700,
         hold_until=NOON + timedelta(minutes=30),
         personal=Personal(plate=plate, vin=vin, gate_code=gate_code),

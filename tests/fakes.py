@@ -35,11 +35,15 @@ FACT_TABLES: Final = (
     "lots",
     "spaces",
     "sessions",
+    "boots",
     "admissions",
     "orders",
     "keypads",
     "conflicts",
     "barred_keys",
+    "keys",
+    "rate_cards",
+    "agents",
 )
 
 Outcome = TypeVar("Outcome")
@@ -51,6 +55,8 @@ class FakeClock:
     def __init__(self, now: datetime = NOON, boot_seconds: float = 1000.0) -> None:
         self._now = now
         self._boot_seconds = boot_seconds
+        self._boots = 1
+        self.has_trust = True
 
     def now(self) -> datetime:
         return self._now
@@ -58,9 +64,27 @@ class FakeClock:
     def boot_seconds(self) -> float:
         return self._boot_seconds
 
+    def boot_id(self) -> str:
+        return f"boot-{self._boots}"
+
+    def is_trusted(self) -> bool:
+        return self.has_trust
+
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._boot_seconds += seconds
+
+    def set_wall(self, by: timedelta) -> None:
+        """Set the wall clock ahead, or back; nobody vouches for what it says then."""
+        self._now += by
+        self.has_trust = False
+
+    def reboot(self, *, off_seconds: float = 0.0) -> None:
+        """Boot anew after so long without power, in which a battery kept the wall clock right."""
+        self._now += timedelta(seconds=off_seconds)
+        self._boots += 1
+        self._boot_seconds = 0.0
+        self.has_trust = False
 
 
 class HurriedLoop(asyncio.SelectorEventLoop):

@@ -6,13 +6,17 @@ from typing import Any, Final
 import httpx
 from starlette.applications import Starlette
 
-from parkgraph.front.app import ApiKey, FrontDoor
-from parkgraph.front.operations import AT_THE_LOT
+from parkgraph.front.app import FrontDoor
+from parkgraph.front.keys import FixedKeys, configured_key
+from parkgraph.front.operations import OF_THE_CLOUD, SHARED
+from parkgraph.journal.changes import Changes
 from parkgraph.journal.ledger import Ledger
+from parkgraph.model.api import LotStatus
+from parkgraph.model.records import LotDescribed
 from parkgraph.runtime.sqlite import Reader
 from parkgraph_edge.http.lot import LotFront
 from parkgraph_edge.store.terms import LotTerms
-from tests.builders import CODE_KEY, LOT, TARIFF
+from tests.builders import CODE_KEY, LOT, RATES, a_lot
 from tests.fakes import FakeClock, randomness
 
 KEY: Final = "pk_live_0123456789abcdefghij"
@@ -28,29 +32,34 @@ def a_door(
     reader: Reader | None,
     *,
     lot: str = LOT,
-    key: ApiKey | None = None,
+    keys: FixedKeys | None = None,
     clock: FakeClock | None = None,
+    description: LotDescribed | None = None,
+    changes: Changes | None = None,
 ) -> Starlette:
     """Return a lot's front door."""
     clock = clock or FakeClock()
     front = LotFront(
-        LotTerms(lot, TARIFF, "north-in", CODE_KEY),
+        LotTerms(lot, RATES, "north-in", CODE_KEY),
+        description or a_lot(),
         ledger,
         reader,
+        changes=changes or (Changes(reader, clock) if reader else None),
         occupied=frozenset,
+        status=lambda: LotStatus(lot_id=lot, link="up", as_of=clock.now(), away={}),
         clock=clock,
     )
-    key = key or ApiKey(KEY, requests_per_minute=PLENTY)
-    door = FrontDoor(key=key, clock=clock, random=randomness().randbytes)
-    return door.app(front, AT_THE_LOT)
+    keys = keys or configured_key(KEY, requests_per_minute=PLENTY)
+    door = FrontDoor(keys, clock=clock, random=randomness().randbytes)
+    return door.app(front, SHARED, elsewhere=OF_THE_CLOUD)
 
 
 def a_caller(
     ledger: Ledger, reader: Reader | None, *, lot: str = LOT, fleet: str | None = None
 ) -> httpx.AsyncClient:
     """Return a caller of a lot's front door with the right key."""
-    key = ApiKey(KEY, fleet=fleet, requests_per_minute=PLENTY)
-    return calling(a_door(ledger, reader, lot=lot, key=key))
+    keys = configured_key(KEY, fleet=fleet, requests_per_minute=PLENTY)
+    return calling(a_door(ledger, reader, lot=lot, keys=keys))
 
 
 def calling(

@@ -54,6 +54,8 @@ def _faults(contract: Json, rule: tuple[str, Any], value: Any, at: str) -> Itera
         case ("$ref" | "allOf" | "properties" | "additionalProperties" | "items", _):
             for schema, part, place in _parts(contract, rule, value):
                 yield from faults(contract, schema, part, at + place)
+        case ("const", only):
+            yield from _faults(contract, ("enum", [only]), value, at)
         case _ if not _holds(rule, value):
             yield f"{at} is {value!r} against {rule}"
 
@@ -84,8 +86,17 @@ def _holds(rule: tuple[str, Any], value: Any) -> bool:
             return re.search(pattern, value) is not None
         case ("format", "date-time"):
             return datetime.fromisoformat(value).utcoffset() is not None
-        case ("minLength" | "minimum", least):
-            return bool((len(value) if rule[0] == "minLength" else value) >= least)
-        case ("maxLength" | "maximum", most):
-            return bool((len(value) if rule[0] == "maxLength" else value) <= most)
+    return _is_within(rule, value)
+
+
+def _is_within(rule: tuple[str, Any], value: Any) -> bool:
+    match rule:
+        case ("minLength" | "minItems", least):
+            return bool(len(value) >= least)
+        case ("maxLength" | "maxItems", most):
+            return bool(len(value) <= most)
+        case ("minimum", least):
+            return bool(value >= least)
+        case ("maximum", most):
+            return bool(value <= most)
     raise ValueError(f"this is not understood yet: {rule}")

@@ -13,6 +13,7 @@ from parkgraph.journal.messages import Acknowledgement, Batch
 from parkgraph.model.records import AnyRecord, Direction, VendOutcome
 from parkgraph_edge.rules.lanes import Effect, Finding
 from parkgraph_edge.store.bookings import DeclareNoShows, End
+from parkgraph_edge.store.clocks import AnchorClock
 from parkgraph_edge.store.directives import TakeDirective
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import (
@@ -60,6 +61,7 @@ async def let_through(
 async def a_day(ledger: OpenLedger, clock: FakeClock) -> None:
     """Let everything happen that a lot records."""
     await ledger.submit(OpenLot(LOT, a_lot(*SPACES)))
+    await ledger.submit(AnchorClock(LOT))
     sessions = [await ledger.submit(a_booking(f"CAR {n}", vin=None)) for n in range(4)]
     await let_through(ledger, ENTRY, "CAR 0", crosses=False)
     for plate in ("CAR 0", "CAR 1"):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from parkgraph.journal.apply import apply
 from parkgraph.model.plates import parse_plate
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     AllotmentsAsked,
     AllotmentSold,
@@ -73,10 +74,10 @@ def a_sale(
         session=of.session,
         space=of.space,
         entry_lane=of.entry_lane,
-        currency=of.currency,
-        rate_minor_per_hour=of.rate_minor_per_hour,
+        rate=of.rate.rate_for(autonomous=False) if isinstance(of.rate, RateCard) else of.rate,
         fleet="fleet-1",
         autonomous=False,
+        expected_minutes=120,
         estimated_minor=700,
         arrive_within_seconds=1800,
         hold_until=NOON + timedelta(minutes=30),

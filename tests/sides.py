@@ -4,8 +4,9 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from parkgraph.front.app import ApiKey, FrontDoor
-from parkgraph.front.openapi import SIDES
+from parkgraph.front.app import FrontDoor
+from parkgraph.front.keys import FixedKeys, configured_key
+from parkgraph.front.operations import OF_THE_CLOUD, SHARED
 from parkgraph.runtime.errors import UnavailableError
 from tests.fakes import FakeClock, randomness
 from tests.front_doors import KEY, PLENTY
@@ -18,8 +19,10 @@ class Away:
         raise UnavailableError("away")
 
 
-def door_of(side: str, port: Any, key: ApiKey | None = None) -> Starlette:
+def door_of(side: str, port: Any, keys: FixedKeys | None = None) -> Starlette:
     """Return the front door of a side; time stands still there."""
-    key = key or ApiKey(KEY, requests_per_minute=PLENTY)
-    door = FrontDoor(key=key, clock=FakeClock(), random=randomness().randbytes)
-    return door.app(port, SIDES[side])
+    keys = keys or configured_key(KEY, requests_per_minute=PLENTY)
+    door = FrontDoor(keys, clock=FakeClock(), random=randomness().randbytes)
+    if side == "lot":
+        return door.app(port, SHARED, elsewhere=OF_THE_CLOUD)
+    return door.app(port, (*SHARED, *OF_THE_CLOUD))

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from parkgraph.journal.chain import stream_of_cloud
+from parkgraph.journal.chain import CLOUD, stream_of_cloud
 from parkgraph.journal.epochs import Ages, age, keep_short
 from parkgraph.journal.ledger import JournalLedger, Moment
 from parkgraph.runtime.clock import Clock
@@ -82,10 +82,9 @@ class Allotments:
         self._ages = Ages(clock)
 
     def ledger(self, lot: str) -> JournalLedger:
-        """Return the ledger of what the cloud decides for `lot`."""
-        return JournalLedger(
-            self._writer, stream_of_cloud(lot), clock=self._clock, random=self._random
-        )
+        """Return the ledger of what the cloud decides for `lot`; `CLOUD`: for none of them."""
+        stream = CLOUD if lot == CLOUD else stream_of_cloud(lot)
+        return JournalLedger(self._writer, stream, clock=self._clock, random=self._random)
 
     async def run(self) -> None:
         """Tend until cancelled."""

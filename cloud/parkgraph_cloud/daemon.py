@@ -8,20 +8,18 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from parkgraph.front.app import ApiKey, FrontDoor
-from parkgraph.front.operations import IN_THE_CLOUD
-from parkgraph.journal.ledger import MIGRATIONS, Moment
+from parkgraph.front.app import FrontDoor
+from parkgraph.front.entrance import Entrance
+from parkgraph.front.operations import OF_THE_CLOUD, SHARED
+from parkgraph.journal.ledger import MIGRATIONS
 from parkgraph.runtime import loops, mqtt, service
 from parkgraph.runtime.clock import SystemClock
 from parkgraph.runtime.disk import make_folder
 from parkgraph.runtime.signatures import SigningKey
 from parkgraph.runtime.sqlite import Reader, connect, lock, migrate, open_reader
-from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
-from parkgraph_cloud.allotments import Allotments
 from parkgraph_cloud.console.pages import Console
-from parkgraph_cloud.fleet import FleetView
-from parkgraph_cloud.links import LotLinks
+from parkgraph_cloud.core import Core
 from parkgraph_cloud.recovery import DATABASE_FILE
 from parkgraph_cloud.settings import CloudSettings
 
@@ -37,29 +35,20 @@ async def run(settings: CloudSettings) -> None:
         CorruptError: the database is damaged.
     """
     clock = SystemClock()
-    listener = listen(settings.api.listen.host, settings.api.listen.port)
+    entrance = Entrance(settings.api, clock=clock, random=os.urandom)
     async with _database(settings) as (writer, reader):
-        allotments = Allotments(writer, reader, clock=clock, random=os.urandom)
-        links = LotLinks(
-            writer, reader, clock=clock, moment=lambda: Moment(clock.now(), os.urandom)
-        )
-        door = FrontDoor(
-            key=ApiKey(
-                settings.api.read_key().get_secret_value(),
-                fleet=settings.api.fleet_id,
-                requests_per_minute=settings.api.requests_per_minute,
-            ),
-            clock=clock,
-            random=os.urandom,
-        )
-        console = Console(reader, is_connected=lambda: links.is_connected, clock=clock)
-        app = door.app(FleetView(reader, allotments.ledger), IN_THE_CLOUD, beside=console.routes())
+        key = entrance.configured_key()
+        core = Core(writer, reader, configured=key, clock=clock, random=os.urandom)
+        await core.ready()
+        door = FrontDoor(core.keys, clock=clock, random=os.urandom)
+        console = Console(reader, is_connected=lambda: core.links.is_connected, clock=clock)
+        app = door.app(core.fleet, (*SHARED, *OF_THE_CLOUD), beside=console.routes())
         log.info("cloud_started", listen=str(settings.api.listen))
         service.notify("READY=1")
         await loops.run(
             {
-                "front door": serve(app, listener),
-                "links": links.keep_up(
+                **entrance.loops(app),
+                **core.loops(
                     functools.partial(
                         mqtt.connect,
                         str(settings.mqtt.broker),
@@ -67,8 +56,6 @@ async def run(settings: CloudSettings) -> None:
                         sign=SigningKey.kept_in(settings.state.directory).sign,
                     )
                 ),
-                "allotments": allotments.run(),
-                "database": writer.run(),
             }
         )
         service.notify("STOPPING=1")

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from pydantic import ValidationError
 
-from parkgraph.journal.chain import lot_of, stream_of_cloud
+from parkgraph.journal.chain import CLOUD, lot_of, stream_of_cloud
 from parkgraph.journal.copies import give_back, receive, retry_dead_letters, take_as_fact
 from parkgraph.journal.epochs import begin_recovery
 from parkgraph.journal.ledger import Moment, read_head
@@ -109,6 +109,9 @@ class LotLinks:
         if found is None:
             return
         stream, kind = found
+        if lot_of(stream) == CLOUD:  # whoever wrote into that stream would make himself keys
+            log.error("message_from_nobody", topic=message.topic)
+            return
         is_down = stream == stream_of_cloud(lot_of(stream))
         match kind:
             case "state":

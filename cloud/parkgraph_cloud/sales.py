@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from parkgraph.journal.chain import stream_of_cloud
-from parkgraph.journal.epochs import is_recovering
+from parkgraph.journal.epochs import RECOVERING, is_recovering
 from parkgraph.journal.facts import same_request, session_of
+from parkgraph.journal.ledger import SQL as JOURNAL
 from parkgraph.journal.ledger import Decision, Moment
+from parkgraph.journal.observations import recently_occupied
 from parkgraph.model.api import DEFAULT_STAY
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.loans import CLASSES_FOR, HOLD, LEAST_MARGIN, may_sell
 from parkgraph.model.plates import Plate
-from parkgraph.model.prices import price_minor
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     AllotmentReturned,
     AllotmentsAsked,
@@ -25,6 +27,7 @@ from parkgraph.model.records import (
 )
 from parkgraph.model.sessions import Session, SessionState
 from parkgraph.runtime.queries import load_queries
+from parkgraph.runtime.sqlite import Reader
 
 SQL: Final = load_queries("parkgraph_cloud", "sales.sql")
 # Less than the margin of a loan, which covers it.
@@ -65,6 +68,9 @@ class Sell:
         allotment = self._choose(connection, moment.at)
         if allotment is None:
             raise _nothing_lent(connection, self.lot)
+        assert isinstance(allotment.rate, RateCard)
+        rate = allotment.rate.rate_for(autonomous=self.autonomous)
+        stay = self.stay or DEFAULT_STAY
         personal = Personal(
             plate=self.plate.raw if self.plate else None,
             vin=self.vin,
@@ -74,11 +80,11 @@ class Sell:
             session=allotment.session,
             space=allotment.space,
             entry_lane=allotment.entry_lane,
-            currency=allotment.currency,
-            rate_minor_per_hour=allotment.rate_minor_per_hour,
+            rate=rate,
             fleet=self.fleet,
             autonomous=self.autonomous,
-            estimated_minor=price_minor(allotment.rate_minor_per_hour, self.stay or DEFAULT_STAY),
+            expected_minutes=stay // timedelta(minutes=1),
+            estimated_minor=rate.price(stay).total_minor,
             arrive_within_seconds=int(HOLD.total_seconds()),
             hold_until=moment.at + HOLD,
             request=self.request,
@@ -93,8 +99,7 @@ class Sell:
             raise CallRefusedError(
                 ErrorCode.LOT_OFFLINE, "the cloud was restored and waits for the lot; ask the lot"
             )
-        newest = connection.execute(SQL["newest_time"]).fetchone()
-        if newest and datetime.fromisoformat(newest["newest"]) - now > LEAST_SLIP:
+        if _ran_backwards(connection.execute(SQL["newest_time"]).fetchone(), now):
             raise CallRefusedError(
                 ErrorCode.LOT_OFFLINE, "the cloud's clock ran backwards; ask the lot"
             )
@@ -109,17 +114,18 @@ class Sell:
 
     def _choose(self, connection: sqlite3.Connection, now: datetime) -> Session | None:
         restored_at = _restored_at(connection, self.lot)
+        occupied = recently_occupied(connection, self.lot, now)
+        second_choice: Session | None = None
         for space_class in CLASSES_FOR[self.autonomous]:
             parameters = {"lot": self.lot, "space_class": space_class}
             for row in connection.execute(SQL["allotments_of_class"], parameters):
                 allotment = session_of(row)
-                assert allotment.lent_asked_at is not None
-                assert allotment.lent_seconds is not None
-                loan = timedelta(seconds=allotment.lent_seconds)
-                is_trusted = _is_trusted(allotment, restored_at)
-                if is_trusted and may_sell(now, asked_at=allotment.lent_asked_at, loan=loan):
+                if not _is_sellable(allotment, restored_at, now):
+                    continue
+                if allotment.space not in occupied:
                     return allotment
-        return None
+                second_choice = second_choice or allotment
+        return second_choice
 
     def _sold(self, allotment: Session, record: AllotmentSold, now: datetime) -> Session:
         plate = self.plate
@@ -132,6 +138,8 @@ class Sell:
             plate=plate.raw if plate else None,
             plate_letters=plate.letters if plate else None,
             plate_folded=plate.folded if plate else None,
+            rate=record.rate,
+            expected_minutes=record.expected_minutes,
             estimated_minor=record.estimated_minor,
             hold_until=record.hold_until,
             request=self.request,
@@ -222,6 +230,37 @@ def wants_more(
     long = min([*(loan / 4 for loan in loans), *([] if unsold else [ASK_THE_EMPTY])])
     is_half_sold = sold > 0 and sold >= len(unsold)
     return now - asked_at > (min(ASK_AGAIN, long) if is_half_sold else long)
+
+
+async def count_sellable(reader: Reader, lot: str, now: datetime) -> int:
+    """Return how many spaces of `lot` could be sold now, to whomever."""
+    newest = await reader.one(SQL["newest_time"], {})
+    stream = {"stream": stream_of_cloud(lot)}
+    is_waiting = await reader.one(JOURNAL["head"], stream | {"name": RECOVERING})
+    if is_waiting or _ran_backwards(newest, now):
+        return 0
+    restored = await reader.one(SQL["restored"], stream)
+    restored_at = datetime.fromisoformat(restored["at"]) if restored else None
+    rows = [
+        row
+        for space_class in CLASSES_FOR[True]
+        for row in await reader.all(
+            SQL["allotments_of_class"], {"lot": lot, "space_class": space_class}
+        )
+    ]
+    return sum(_is_sellable(session_of(row), restored_at, now) for row in rows)
+
+
+def _is_sellable(allotment: Session, restored_at: datetime | None, now: datetime) -> bool:
+    assert allotment.lent_asked_at is not None
+    assert allotment.lent_seconds is not None
+    loan = timedelta(seconds=allotment.lent_seconds)
+    is_in_time = may_sell(now, asked_at=allotment.lent_asked_at, loan=loan)
+    return is_in_time and _is_trusted(allotment, restored_at)
+
+
+def _ran_backwards(newest: sqlite3.Row | None, now: datetime) -> bool:
+    return newest is not None and datetime.fromisoformat(newest["newest"]) - now > LEAST_SLIP
 
 
 def _restored_at(connection: sqlite3.Connection, lot: str) -> datetime | None:

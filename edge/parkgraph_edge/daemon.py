@@ -12,29 +12,33 @@ from typing import Any, Final
 
 import structlog
 
-from parkgraph.front.app import ApiKey, FrontDoor
-from parkgraph.front.operations import AT_THE_LOT
+from parkgraph.front.app import FrontDoor
+from parkgraph.front.entrance import Entrance
+from parkgraph.front.key_facts import LedgerKeys
+from parkgraph.front.operations import OF_THE_CLOUD, SHARED
 from parkgraph.journal.ledger import JournalLedger, Ledger
 from parkgraph.journal.messages import LotState
 from parkgraph.journal.tail import Tail
 from parkgraph.model.records import Direction, LaneDescription, LotDescribed, SpaceDescription
+from parkgraph.model.sites import LiveSite, Site, SyntheticSite, site_of
 from parkgraph.runtime import logs, loops, mqtt, service
 from parkgraph.runtime.clock import Clock, SystemClock
+from parkgraph.runtime.configuration_values import RemoteAddress
 from parkgraph.runtime.disk import MEBIBYTE, DiskBudget, Level
 from parkgraph.runtime.errors import CorruptError, UnavailableError
 from parkgraph.runtime.secret_file import kept_secret
 from parkgraph.runtime.signatures import PublicKeys
 from parkgraph.runtime.sqlite import open_reader, translated
-from parkgraph.runtime.web import listen, serve
 from parkgraph.runtime.writer import Writer
-from parkgraph_edge.devices.modbus_barrier import ModbusBarrier
+from parkgraph_edge.devices.barrier import Barrier
+from parkgraph_edge.devices.modbus_barrier import live_barrier, simulated_barrier
 from parkgraph_edge.devices.space_sensors import SpaceSensors
 from parkgraph_edge.gateway import Books, Gateway, LedgerIsBackError, Surroundings, open_books
 from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
 from parkgraph_edge.lanes.occupancy import Occupancy
 from parkgraph_edge.settings import EdgeSettings
 from parkgraph_edge.store import folder
-from parkgraph_edge.store.terms import LotTerms, Tariff
+from parkgraph_edge.store.terms import LotTerms
 from parkgraph_edge.sync.link import Connect
 from parkgraph_edge.vision.supervisor import Vision
 
@@ -57,35 +61,30 @@ async def run(settings: EdgeSettings) -> None:
         RefusedError: the address is in use, or another gateway works on the same folder.
     """
     clock = SystemClock()
-    listener = listen(settings.api.listen.host, settings.api.listen.port)
+    entrance = Entrance(settings.api, clock=clock, random=os.urandom)
     budget = _budget(settings)
     async with _books(settings, clock, budget) as (books, reason):
         sensors = _occupancy(settings)
         vision = Vision({n: lane.camera for n, lane in settings.lanes.items() if lane.camera})
         around = Surroundings(clock, _connect(settings), sensors.occupied, budget)
         trouble = functools.partial(_trouble_of_state, budget, books.tail if books else None)
-        gateway = Gateway(
-            _terms(settings, has_ledger=books is not None), books, around, reason=reason
-        )
+        terms = _terms(settings, has_ledger=books is not None)
+        gateway = Gateway(terms, _description(settings), books, around, reason=reason)
         lanes = [_lane(settings, name, vision, gateway.ledger, clock) for name in settings.lanes]
-        door = FrontDoor(
-            key=ApiKey(
-                settings.api.read_key().get_secret_value(),
-                fleet=settings.api.fleet_id,
-                requests_per_minute=settings.api.requests_per_minute,
-            ),
-            clock=clock,
-            random=os.urandom,
-        )
+        keys = LedgerKeys(entrance.configured_key(), settings.lot.id)
+        door = FrontDoor(keys, clock=clock, random=os.urandom)
         work = {
-            "front door": serve(door.app(gateway.front, AT_THE_LOT), listener),
+            **entrance.loops(door.app(gateway.front, SHARED, elsewhere=OF_THE_CLOUD)),
             "vision": vision.run(),
             "space sensors": sensors.run(),
             "disk": budget.run(),
             "watchdog": _watch(lanes, books.writer if books else None, clock),
             **gateway.loops(_state(settings, lanes, vision, sensors, trouble, clock), lanes),
         }
-        if books is None:
+        if books and gateway.changes:
+            await keys.refresh(books.reader)
+            work["keys"] = keys.follow(gateway.changes, books.reader)
+        else:
             work["ledger"] = _wait_for_ledger(settings, lanes, clock, budget)
         log.info("gateway_started", lot=settings.lot.id, listen=str(settings.api.listen))
         service.notify("READY=1")
@@ -199,6 +198,11 @@ def _description(settings: EdgeSettings) -> LotDescribed:
             LaneDescription(lane=name, direction=lane.direction)
             for name, lane in settings.lanes.items()
         ),
+        latitude=settings.lot.latitude,
+        longitude=settings.lot.longitude,
+        is_synthetic=settings.lot.synthetic,
+        takes_live_keys=settings.lot.live_keys,
+        rates=settings.rate_card,
     )
 
 
@@ -207,7 +211,7 @@ def _terms(settings: EdgeSettings, *, has_ledger: bool) -> LotTerms:
     lent = settings.allotments
     return LotTerms(
         lot=settings.lot.id,
-        tariff=Tariff(settings.lot.currency, settings.lot.rate_per_hour_minor),
+        rates=settings.rate_card,
         entry_lane=min(entries),
         # Without a ledger nothing is booked, so no code is issued.
         code_key=_gate_code_key(settings) if has_ledger else b"",
@@ -222,7 +226,7 @@ def _lane(
     lane = settings.lanes[name]
     return LaneLoop(
         LaneConfiguration(settings.lot.id, name, lane.direction, lane.open_seconds),
-        ModbusBarrier(lane.barrier.host, lane.barrier.port, clock),
+        _barrier(_site(settings), lane.barrier, clock),
         Eyes(
             newest=lambda: vision.newest(name),
             attend=lambda seconds: vision.attend(name, seconds),
@@ -231,6 +235,19 @@ def _lane(
         clock=clock,
         random=os.urandom,
     )
+
+
+def _site(settings: EdgeSettings) -> Site:
+    lot = settings.lot
+    return site_of(lot.id, is_synthetic=lot.synthetic, takes_live_keys=lot.live_keys)
+
+
+def _barrier(site: Site, address: RemoteAddress, clock: Clock) -> Barrier:
+    match site:
+        case LiveSite():
+            return live_barrier(site, address.host, address.port, clock)
+        case SyntheticSite():
+            return simulated_barrier(site, address.host, address.port, clock)
 
 
 def _occupancy(settings: EdgeSettings) -> Occupancy:

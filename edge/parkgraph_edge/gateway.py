@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
+from parkgraph.journal.answers import forget_answers
 from parkgraph.journal.chain import stream_of_cloud
+from parkgraph.journal.changes import Changes
 from parkgraph.journal.digests import damaged
 from parkgraph.journal.epochs import (
     Ages,
@@ -24,17 +26,20 @@ from parkgraph.journal.epochs import (
 from parkgraph.journal.ledger import JournalLedger, Ledger, Moment, NoLedger, read_head
 from parkgraph.journal.messages import LotState
 from parkgraph.journal.tail import Tail
+from parkgraph.model.api import LotStatus
 from parkgraph.model.loans import given_up_after
 from parkgraph.model.records import LotDescribed
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.disk import PLENTY, Room
 from parkgraph.runtime.errors import RefusedError, UnavailableError
+from parkgraph.runtime.mqtt import Channel
 from parkgraph.runtime.sqlite import Reader
 from parkgraph.runtime.writer import Writer
 from parkgraph_edge.http.lot import LotFront
 from parkgraph_edge.lanes.lane import LaneLoop
 from parkgraph_edge.store.audit import live_fault
 from parkgraph_edge.store.bookings import DeclareNoShows
+from parkgraph_edge.store.clocks import AnchorClock
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.scrub import Scrub
 from parkgraph_edge.store.terms import LotTerms
@@ -107,25 +112,36 @@ class Gateway:
     def __init__(
         self,
         terms: LotTerms,
+        description: LotDescribed,
         books: Books | None,
         around: Surroundings,
         *,
         reason: str = "",
     ) -> None:
-        """Work on `books`; without them, for `reason`, nothing is sold and exits go on."""
+        """Work on `books`; without them, for `reason`, nothing is sold and exits go on.
+
+        `changes` wakes who waits for rows of the ledger; None without one.
+        """
         self._terms = terms
         self._books = books
         self._around = around
+        self._is_linked = False
+        self._state: Callable[[int], LotState] | None = None
         waits = books is not None and books.is_recovering
         if waits:
             reason = "the ledger waits for what the cloud still has of it"
         is_usable = books is not None and not waits
+        self._reason = "" if is_usable else reason
         self.ledger: Ledger = books.ledger if books and is_usable else NoLedger(reason)
+        self.changes = Changes(books.reader, around.clock) if books else None
         self.front = LotFront(
             terms,
+            description,
             self.ledger,
             books.reader if books else None,
+            changes=self.changes,
             occupied=around.occupied,
+            status=self._status,
             clock=around.clock,
             room=around.room,
         )
@@ -134,11 +150,14 @@ class Gateway:
         """Return the loops of the ledger, the link and the lanes."""
         work: Loops = {f"lane {lane.name}": lane.run() for lane in lanes}
         books = self._books
-        if books is None:
+        if books is None or self.changes is None:
+            self._state = state
             return work
         scrub = Scrub(self._terms.lot, books.writer, books.reader)
+        self._state = lambda head_seq: _with_trouble(state(head_seq), scrub)
         work["ledger"] = books.writer.run()
         work["scrub"] = scrub.run()
+        work["changes"] = self.changes.run()
         if self._around.connect:
             link = LotLink(
                 self._terms,
@@ -149,9 +168,7 @@ class Gateway:
                 recovered=books.tail.follow if books.tail else None,
                 room=self._around.room,
             )
-            work["link"] = link.keep_up(
-                self._around.connect, lambda head_seq: _with_trouble(state(head_seq), scrub)
-            )
+            work["link"] = link.keep_up(self._linked(self._around.connect), self._state)
         if books.is_recovering:
             work["recovery"] = self._recover(books, lanes)
             return work
@@ -165,6 +182,33 @@ class Gateway:
         )
         return work | {"loans": loans.run()}
 
+    def _linked(self, connect: Connect) -> Connect:
+        """Return `connect`, noting for as long as the connection lasts that there is one."""
+
+        @contextlib.asynccontextmanager
+        async def noted(**how: Any) -> AsyncIterator[Channel]:
+            async with connect(**how) as channel:
+                self._is_linked = True
+                try:
+                    yield channel
+                finally:
+                    self._is_linked = False
+
+        return noted
+
+    def _status(self) -> LotStatus:
+        """Say what works. A lot that runs alone has no link that could be up."""
+        away = dict(self._state(0).away) if self._state else {}
+        if self._reason:
+            away["ledger"] = self._reason
+        link: Literal["up", "down", "unknown"] = "up" if self._is_linked else "down"
+        return LotStatus(
+            lot_id=self._terms.lot,
+            link=link if self._around.connect else "unknown",
+            as_of=self._around.clock.now(),
+            away=away,
+        )
+
     async def _keep_house(self, books: Books) -> None:
         ages = Ages(self._around.clock)
         while True:
@@ -177,6 +221,9 @@ class Gateway:
                         minutes=ages.minutes(),
                     )
                 )
+                step = await self.ledger.submit(AnchorClock(self._terms.lot))
+                if step:
+                    log.warning("clock_stepped", seconds=step.total_seconds())
                 missed = await self.ledger.submit(DeclareNoShows(self._terms.lot))
                 if missed:
                     log.info("no_shows", count=missed)
@@ -215,9 +262,10 @@ def _with_trouble(state: LotState, scrub: Scrub) -> LotState:
 
 
 def _keep_short(connection: sqlite3.Connection, lot: str, moment: Moment, minutes: int) -> None:
-    """Keep the lot's journal short, and its copy of the directives."""
+    """Keep the lot's journal short, its copy of the directives, and what it has answered."""
     down = stream_of_cloud(lot)
     age(connection, lot, minutes)
     age(connection, down, minutes)
+    forget_answers(connection, moment.at)
     keep_short(connection, lot, moment)
     prune(connection, down, known=read_head(connection, down, "head"))

@@ -12,10 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from parkgraph.front.audit_csv import read, verified
 from parkgraph.journal.chain import Head, lot_of
 from parkgraph.journal.digests import DIGEST
 from parkgraph.runtime.configuration import ConfigurationError
-from parkgraph.runtime.errors import RefusedError
+from parkgraph.runtime.errors import CorruptError, RefusedError
 from parkgraph_edge import journal_show
 from parkgraph_edge.settings import load_settings
 from parkgraph_edge.store.audit import AUDIT, UNREADABLE, Tally, look_through
@@ -32,6 +33,10 @@ MOST_TOLD: Final = 50
 _LEDGER_FILE: Final = "ledger.db"
 _MAGIC: Final = b"SQLite format 3\0"
 _WHERE: Final = "edge.toml, or the ledger.db itself; the gateway may be running"
+_VERIFY: Final = (
+    "CONFIG may also be an audit log that was exported from /api/v1 as CSV: then its chains are"
+    " verified. Exit status: 0 it is whole, 1 it is not, 2 it cannot be read."
+)
 _EXPORT: Final = """\
 One JSON object a line: stream, epoch, seq, at, actor, subject, type, body, digest, hash. To verify
 it elsewhere: `hash` is the SHA-256 (hex) of the JSON array [hash of the row before, stream, epoch,
@@ -52,7 +57,8 @@ def add_parser(subparsers: "Subparsers") -> None:
     journal = subparsers.add_parser("journal", help="read, verify, export or replay the journal")
     actions = journal.add_subparsers(required=True, metavar="ACTION")
     verify = _add(actions, "verify", "say whether the ledger is whole", _verify)
-    verify.epilog = "Exit status: 0 it is whole, 1 it is not, 2 it cannot be read."
+    verify.epilog = _VERIFY
+    verify.set_defaults(run=_verify_what_it_is)
     export = _add(actions, "export", "print every row as a line of JSON", _export)
     export.epilog = _EXPORT
     export.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -61,7 +67,7 @@ def add_parser(subparsers: "Subparsers") -> None:
     export.add_argument("--with-personal", action="store_true", help="plates, VINs and gate codes")
     show = _add(actions, "show", "tell what happened, in sentences and the lot's time", _show)
     journal_show.add_options(show)
-    again = _add(actions, "replay", "make the facts anew from the journal and compare", _replay)
+    again = _add(actions, "replay", "make facts and amounts anew and compare", _replay)
     again.add_argument("--into", type=Path, metavar="NEW", help="keep what was made in this file")
     again.epilog = "Exit status: 0 the facts are the same, 1 they differ, 2 it cannot be read."
     if importlib.util.find_spec("parkgraph_edge.recovery_command"):
@@ -162,8 +168,7 @@ def _verify(connection: sqlite3.Connection, _: argparse.Namespace) -> int:
         epochs = [epoch for name, epoch in tally.rows if name == stream]
         head = tally.heads[stream, epochs[-1]]
         rows = sum(tally.rows[stream, epoch] for epoch in epochs)
-        what = f"{_many(len(epochs), 'epoch')}, {_many(rows, 'row')}"
-        print(f"{stream:<24} {what:<32} head {head.seq} {head.hash[:12]}")
+        print(_told_of(stream, len(epochs), rows, head))
     print(f"{'facts':<24} {_many(sum(tally.facts.values()), 'row')}{_without_digests(connection)}")
     counts = connection.execute(AUDIT["counts"]).fetchone()
     attention = f"{counts['conflicts']} conflicts, {counts['set_aside']} rows set aside"
@@ -173,6 +178,39 @@ def _verify(connection: sqlite3.Connection, _: argparse.Namespace) -> int:
     _print_some(found)
     print("ok" if not found else f"{_many(len(found), 'fault')}; keep the file as it is")
     return FAULTY if found else SUCCESS
+
+
+def _verify_what_it_is(arguments: argparse.Namespace) -> int:
+    place: Path = arguments.ledger
+    if place.suffix.lower() == ".csv":
+        return _verify_export(place)
+    return _run(_verify, arguments)
+
+
+def _verify_export(place: Path) -> int:
+    """Verify the chains of an audit log as CSV; print a line for each stream, and every fault."""
+    heads: dict[tuple[str, int], Head] = {}
+    found: list[str] = []
+    try:
+        with place.open(encoding="utf-8-sig", newline="") as lines:
+            found += verified(read(lines), heads)
+    except OSError as error:
+        print(f"parkgraph-edge: {place}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+        return MISUSED
+    except CorruptError as error:
+        found.append(str(error))
+    for stream in sorted({stream for stream, _ in heads}):
+        ends = [head for (name, _), head in heads.items() if name == stream]
+        rows = sum(head.seq for head in ends)
+        print(_told_of(stream, len(ends), rows, ends[-1]))
+    _print_some(found)
+    print("ok" if not found else f"{_many(len(found), 'fault')}; this is not what was exported")
+    return FAULTY if found else SUCCESS
+
+
+def _told_of(stream: str, epochs: int, rows: int, head: Head) -> str:
+    what = f"{_many(epochs, 'epoch')}, {_many(rows, 'row')}"
+    return f"{stream:<24} {what:<32} head {head.seq} {head.hash[:12]}"
 
 
 def faults_of(connection: sqlite3.Connection, tally: Tally) -> list[str]:
@@ -255,17 +293,19 @@ def _show(connection: sqlite3.Connection, arguments: argparse.Namespace) -> int:
 
 
 def _replay(connection: sqlite3.Connection, arguments: argparse.Namespace) -> int:
-    """Make the facts anew and print how they differ."""
+    """Make facts and amounts anew and print how they differ, and who paid less than his time."""
     if arguments.into and arguments.into.exists():
         raise _UnusableError(f"{arguments.into}: is there already; name a new file")
     connection.execute("BEGIN")
     with contextlib.closing(empty_ledger(arguments.into)) as made:
-        found = _list(replay(connection, made))
+        lower: list[str] = []
+        found = _list(replay(connection, made, lower))
         count = sum(
             row["stream"] == lot_of(row["stream"])
             for row in connection.execute("SELECT stream FROM journal")
         )
     _print_some(found)
+    _print_some(lower, mark="=")
     verdict = _many(len(found), "difference") if found else "the same facts"
     print(f"{_many(count, 'row')} replayed: {verdict}")
     return FAULTY if found else SUCCESS
@@ -281,11 +321,11 @@ def _list(differences: Iterator[str]) -> list[str]:
     return found
 
 
-def _print_some(found: list[str]) -> None:
+def _print_some(found: list[str], *, mark: str = "!") -> None:
     for what in found[:MOST_TOLD]:
-        print(f"! {what}")
+        print(f"{mark} {what}")
     if len(found) > MOST_TOLD:
-        print(f"! and {len(found) - MOST_TOLD} more")
+        print(f"{mark} and {len(found) - MOST_TOLD} more")
 
 
 def _without_digests(connection: sqlite3.Connection) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from parkgraph.model.plates import PlateError, parse_plate
 from parkgraph.model.records import parse_record
 from parkgraph.model.sentences import Stay, sentence, wants_attention
 from parkgraph.runtime.clock import SystemClock
+from parkgraph.runtime.zones import find_zone
 from parkgraph_edge.store.audit import AUDIT
 
 WIDTH: Final = 100
@@ -234,10 +235,7 @@ def _tell_rest(connection: sqlite3.Connection, shown: int, out: Print) -> None:
 
 def _zone(connection: sqlite3.Connection) -> ZoneInfo:
     row = connection.execute(AUDIT["time_zone"]).fetchone()
-    try:
-        return ZoneInfo(row["time_zone"] if row else "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
+    return find_zone(row["time_zone"] if row else None)
 
 
 def _since(text: str, zone: ZoneInfo) -> datetime:

@@ -1,6 +1,6 @@
 """What `edge.toml` may say: one lot, its lanes, its spaces, and what the gateway talks to."""
 
-import difflib
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
@@ -8,96 +8,20 @@ from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AnyUrl, Field, ValidationInfo, field_validator
 
 from parkgraph.front.settings import ApiSettings, Identifier, key_credential
-from parkgraph.model.money import CURRENCY_EXPONENTS, to_minor
+from parkgraph.model.money import to_minor
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import Direction, SpaceClass
 from parkgraph.runtime.configuration import Configuration, KeyFaultError, Table, load
 from parkgraph.runtime.configuration_values import BrokerUrl, PathFromFile, RemoteAddress
 from parkgraph.runtime.signatures import PublicKey
+from parkgraph_edge.lot_settings import LotSettings, RatesSettings, SpaceIds, check_amount
 
 MOST_SPACES: Final = 20_000
 LONGEST_OPEN_SECONDS: Final = 60.0
-
-SpaceIds = Annotated[tuple[Identifier, ...], Field(strict=False)]
-
-
-class LotSettings(Table):
-    """The lot itself."""
-
-    id: Identifier = Field(
-        description="the lot's id everywhere; 1 to 64 letters, digits, '-' and '_'",
-        examples=["elm-street"],
-    )
-    name: str = Field(
-        min_length=1,
-        max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f]*$",
-        description="the lot's name for people, 1 to 100 characters on one line",
-        examples=["Elm Street Garage"],
-    )
-    time_zone: str = Field(
-        description="IANA time zone in which the lot's days and hours are meant",
-        examples=["America/Los_Angeles"],
-    )
-    currency: str = Field(
-        description="ISO 4217 code of the money that the lot takes", examples=["USD"]
-    )
-    rate_per_hour: str = Field(
-        description="price of one hour, in quotes, with no more decimals than the currency has",
-        examples=["3.50"],
-        json_schema_extra={"unit": "lot.currency per hour"},
-    )
-    spaces: SpaceIds | None = Field(
-        default=None,
-        description="ids of all spaces, each once, 1 to 20000, class standard;"
-        " or leave it out and list them by class in the table [spaces]",
-        examples=[["S-01", "S-02"]],
-    )
-
-    @field_validator("time_zone")
-    @classmethod
-    def _is_a_time_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            places = [zone for zone in available_timezones() if "/" in zone]
-            near = difflib.get_close_matches(name, places, n=1)
-            hint = f"did you mean {near[0]}?" if near else "for example America/Los_Angeles"
-            raise ValueError(f"{name!r} is no IANA time zone; {hint}") from error
-        return name
-
-    @field_validator("currency")
-    @classmethod
-    def _is_a_currency(cls, code: str) -> str:
-        if code not in CURRENCY_EXPONENTS:
-            near = difflib.get_close_matches(code.upper(), CURRENCY_EXPONENTS, n=1)
-            hint = f"did you mean {near[0]}?" if near else "for example USD"
-            raise ValueError(f"{code!r} is no active ISO 4217 code; {hint}")
-        return code
-
-    @field_validator("rate_per_hour", mode="before")
-    @classmethod
-    def _is_an_amount(cls, rate: object, info: ValidationInfo) -> object:
-        if isinstance(rate, int | float):
-            raise ValueError(f'is a number, and money is exact; write it in quotes: "{rate}"')
-        currency = info.data.get("currency")
-        if isinstance(rate, str) and currency is not None and to_minor(rate, currency) < 0:
-            raise ValueError('is below zero; write what an hour costs, for example "3.50"')
-        return rate
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The time zone itself."""
-        return ZoneInfo(self.time_zone)
-
-    @property
-    def rate_per_hour_minor(self) -> int:
-        """The price of one hour in minor units of the currency."""
-        return to_minor(Decimal(self.rate_per_hour), self.currency)
 
 
 class SpacesSettings(Table):
@@ -255,6 +179,9 @@ class EdgeSettings(Table):
     spaces: SpacesSettings | None = Field(
         default=None, validate_default=True, description="spaces by class, instead of lot.spaces"
     )
+    rates: RatesSettings = Field(
+        default=RatesSettings(), description="how a stay is priced beside lot.rate_per_hour"
+    )
     api: ApiSettings = Field(description="where /api/v1 listens")
     cloud: CloudSettings | None = Field(
         default=None, description="the cloud core; without it the lot runs alone"
@@ -292,6 +219,19 @@ class EdgeSettings(Table):
             raise KeyFaultError(place, f'names "{twice[0]}" more than once; keep one')
         return spaces
 
+    @field_validator("rates")
+    @classmethod
+    def _are_in_its_money(cls, rates: RatesSettings, info: ValidationInfo) -> RatesSettings:
+        lot = info.data.get("lot")
+        for key in ("daily_cap", "autonomous_rate_per_hour"):
+            written = getattr(rates, key)
+            if lot is not None and written is not None:
+                try:
+                    check_amount(written, lot.currency)
+                except ValueError as error:
+                    raise KeyFaultError(("rates", key), str(error)) from error
+        return rates
+
     @field_validator("lanes")
     @classmethod
     def _let_cars_in_and_out(cls, lanes: dict[str, LaneSettings]) -> dict[str, LaneSettings]:
@@ -320,6 +260,24 @@ class EdgeSettings(Table):
     def spaces_by_class(self) -> Mapping[SpaceClass, tuple[str, ...]]:
         """The ids of all spaces, wherever the file lists them."""
         return _by_class(self.lot, self.spaces)
+
+    @property
+    def rate_card(self) -> RateCard:
+        """What is charged until the cloud sets other rates; its version names its content."""
+        currency, rates = self.lot.currency, self.rates
+        cap, autonomous = rates.daily_cap, rates.autonomous_rate_per_hour
+        card = RateCard(
+            version="configured",
+            currency=currency,
+            unit_minor=to_minor(self.lot.rate_per_hour, currency),
+            increment_minutes=rates.increment_minutes,
+            grace_minutes=rates.grace_minutes,
+            daily_cap_minor=None if cap is None else to_minor(cap, currency),
+            tax_basis_points=int(Decimal(rates.tax_percent) * 100),
+            autonomous_unit_minor=None if autonomous is None else to_minor(autonomous, currency),
+        )
+        digest = hashlib.sha256(card.model_dump_json().encode()).hexdigest()
+        return card.model_copy(update={"version": f"configured-{digest[:8]}"})
 
     @property
     def space_count(self) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 
-from parkgraph.client import ApiError, ParkGraph
+from parkgraph.client import ParkGraph
 from parkgraph.runtime.disk import make_folder
 from parkgraph.runtime.signatures import SigningKey
 from parkgraph_demo.cable import Cable
@@ -19,9 +20,11 @@ from parkgraph_demo.programs import Program, ProgramError, free_port
 
 UP_WITHIN_SECONDS: Final = 30.0
 LOT: Final = "elm-street"
+ENTRY: Final = "north-in"
+EXIT: Final = "south-out"
 SPACES: Final = tuple(f"S-{number:02}" for number in range(1, 13))
 
-_SIMULATOR: Final = """\
+SIMULATOR: Final = """\
 [lot]
 spaces = {spaces}
 night = false
@@ -44,6 +47,8 @@ name = "Elm Street Garage"
 time_zone = "America/Los_Angeles"
 currency = "USD"
 rate_per_hour = "3.50"
+synthetic = true
+live_keys = true
 spaces = {spaces}
 [api]
 listen = "127.0.0.1:{edge_port}"
@@ -78,7 +83,7 @@ broker = "mqtt://127.0.0.1:{broker_port}"
 directory = "cloud"
 """
 # rumqttd speaks MQTT 5 and takes packets over 20 KB only when told to.
-_BROKER: Final = """\
+BROKER: Final = """\
 id = 0
 [router]
 id = 0
@@ -153,9 +158,9 @@ class Stack:
         """Start the program `name` again and wait until it answers."""
         await self.programs[name].start()
         if name == "edge":
-            await answers(self.lot, self.programs[name])
+            await answers(self.lot_url, self.programs[name])
         elif name == "cloud":
-            await answers(self.cloud, self.programs[name])
+            await answers(self.cloud_url, self.programs[name])
 
 
 @contextlib.asynccontextmanager
@@ -167,13 +172,13 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
     """
     ports = {"broker_port": free_port(), "cloud_port": free_port(), "edge_port": free_port()}
     key = "pk_live_" + "demo" * 8
-    _write(folder / "api.key", key)
-    _write(folder / "broker.toml", _BROKER.format(**ports))
-    _write(folder / "cloud.toml", _CLOUD.format(**ports))
-    _write(folder / "lot-sim.toml", _SIMULATOR.format(spaces=json.dumps(SPACES)))
+    write(folder / "api.key", key)
+    write(folder / "broker.toml", BROKER.format(**ports))
+    write(folder / "cloud.toml", _CLOUD.format(**ports))
+    write(folder / "lot-sim.toml", SIMULATOR.format(spaces=json.dumps(SPACES)))
     make_folder(folder / "cloud")
     public_key = SigningKey.kept_in(folder / "cloud").public_key
-    programs = _programs(folder, log, seed)
+    programs = programs_of(folder, log, seed)
     lot_url, cloud_url = (f"http://127.0.0.1:{ports[p]}" for p in ("edge_port", "cloud_port"))
     async with (
         Cable(ports["broker_port"]) as cable,
@@ -183,12 +188,12 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
         try:
             await programs["broker"].start()
             await programs["cloud"].start()
-            where = await _ready_line(await programs["firmware-sim"].start(), programs)
+            where = await ready_line(programs["firmware-sim"])
             edge = _edge_toml(where, ports["edge_port"], cable.port, public_key)
-            _write(folder / "edge.toml", edge)
+            write(folder / "edge.toml", edge)
             await programs["edge"].start()
-            await answers(cloud, programs["cloud"])
-            await answers(lot, programs["edge"])
+            await answers(cloud_url, programs["cloud"])
+            await answers(lot_url, programs["edge"])
             side_door = SideDoor(where["side_door"])
             yield Stack(
                 folder, key, programs, cable, side_door, lot, cloud, lot_url, cloud_url,
@@ -196,8 +201,7 @@ async def running(folder: Path, log: Path, *, seed: int = 1) -> AsyncIterator[St
             )  # fmt: skip
             await side_door.close()
         finally:
-            for name in ("edge", "firmware-sim", "cloud", "broker"):
-                await programs[name].stop()
+            await stop(programs)
 
 
 def _edge_toml(where: Mapping[str, Any], edge_port: int, cable_port: int, public_key: str) -> str:
@@ -208,14 +212,15 @@ def _edge_toml(where: Mapping[str, Any], edge_port: int, cable_port: int, public
         cable_port=cable_port,
         public_key=public_key,
         space_sensors=where["space_sensors"],
-        entry_barrier=where["barriers"]["north-in"],
-        entry_camera=where["cameras"]["north-in"],
-        exit_barrier=where["barriers"]["south-out"],
-        exit_camera=where["cameras"]["south-out"],
+        entry_barrier=where["barriers"][ENTRY],
+        entry_camera=where["cameras"][ENTRY],
+        exit_barrier=where["barriers"][EXIT],
+        exit_camera=where["cameras"][EXIT],
     )
 
 
-def _programs(folder: Path, log: Path, seed: int) -> dict[str, Program]:
+def programs_of(folder: Path, log: Path, seed: int) -> dict[str, Program]:
+    """Return broker, cloud, simulator and edge, whose configurations are in `folder`."""
     python = sys.executable
 
     def ours(module: str, file: str, *more: str) -> list[str]:
@@ -233,39 +238,48 @@ def _programs(folder: Path, log: Path, seed: int) -> dict[str, Program]:
     return {name: Program(name, command, log) for name, command in commands.items()}
 
 
-async def answers(api: ParkGraph, program: Program) -> None:
-    """Wait until `api` answers at all.
+async def stop(programs: Mapping[str, Program]) -> None:
+    """End them, those first that need the others."""
+    for name in ("edge", "firmware-sim", "cloud", "broker"):
+        await programs[name].stop()
+
+
+async def answers(url: str, program: Program, *, verify: ssl.SSLContext | bool = True) -> None:
+    """Wait until `program` answers at `url` at all.
 
     Raises:
         ProgramError: `program` ended, or did not answer in time.
     """
     try:
-        async with asyncio.timeout(UP_WITHIN_SECONDS):
+        async with asyncio.timeout(UP_WITHIN_SECONDS), httpx.AsyncClient(verify=verify) as http:
             while True:
                 program.check()
                 with contextlib.suppress(httpx.TransportError):
-                    await api.sessions("nobody")
+                    await http.get(f"{url}/api/v1/status")
                     return
                 await asyncio.sleep(0.05)
-    except ApiError:
-        return
     except TimeoutError as error:
         raise ProgramError(f"{program.name} does not answer") from error
 
 
-async def _ready_line(
-    output: asyncio.StreamReader, programs: Mapping[str, Program]
-) -> dict[str, Any]:
+async def ready_line(simulator: Program) -> dict[str, Any]:
+    """Start `simulator`; return where its parts listen.
+
+    Raises:
+        ProgramError: it does not say so.
+    """
+    output = await simulator.start()
     try:
         async with asyncio.timeout(UP_WITHIN_SECONDS):
             line = await output.readline()
             where: dict[str, Any] = json.loads(line)
             return where
     except (TimeoutError, json.JSONDecodeError) as error:
-        programs["firmware-sim"].check()
+        simulator.check()
         raise ProgramError("firmware-sim does not say where it listens") from error
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file that only its owner can read."""
     path.write_text(text, encoding="utf-8")
     path.chmod(0o600)

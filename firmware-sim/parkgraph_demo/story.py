@@ -27,14 +27,12 @@ from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.sqlite import open_reader
 from parkgraph_demo.journals import compare, rows_after
 from parkgraph_demo.narrator import Narrator
-from parkgraph_demo.stack import LOT, Stack
+from parkgraph_demo.stack import ENTRY, EXIT, LOT, Stack
 
 EACH_STEP_SECONDS: Final = 45.0
 LOOK_EVERY_SECONDS: Final = 0.1
 FLEET: Final = "fleet_demo"
 VISITORS: Final = "visitors"
-ENTRY: Final = "north-in"
-EXIT: Final = "south-out"
 _LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
 
@@ -302,8 +300,8 @@ async def completed_in_cloud(stack: Stack, visits: list[Visit]) -> dict[str, int
     """Return how often the cloud's API lists each booking as completed."""
     listed: list[str] = []
     for fleet in {visit.fleet for visit in visits}:
-        sessions = await stack.cloud.sessions(fleet)
-        listed.extend(s.id for s in sessions if s.state is SessionState.COMPLETED)
+        stays = stack.cloud.sessions(fleet)
+        listed.extend([stay.id async for stay in stays if stay.state is SessionState.COMPLETED])
     return {visit.session.id: listed.count(visit.session.id) for visit in visits}
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
+from pymodbus import ModbusDeviceIdentification
 from pymodbus.constants import ExcCodes
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
+from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -13,6 +16,7 @@ from parkgraph_firmware_sim.lane import Fault, Lane
 from parkgraph_firmware_sim.pace import Pace
 from parkgraph_firmware_sim.registers import (
     DEVICE_ID,
+    IDENTIFICATION,
     INPUT_COUNT,
     ORDER_COUNT,
     input_registers,
@@ -43,7 +47,11 @@ class Controller:
                 action=self._answer,
             ),
             address=("127.0.0.1", port),
+            identity=ModbusDeviceIdentification(  # type: ignore[no-untyped-call]  # likewise untyped
+                info_name=dict(IDENTIFICATION)
+            ),
             trace_packet=self._pass_on,
+            trace_pdu=self._identify,
         )
 
     async def listen(self) -> int:
@@ -67,6 +75,15 @@ class Controller:
 
     def _pass_on(self, is_sending: bool, packet: bytes) -> bytes:  # noqa: FBT001  pymodbus calls it so
         return b"" if is_sending and self._is_mute else packet
+
+    def _identify(self, is_sending: bool, answer: ModbusPDU) -> ModbusPDU:  # noqa: FBT001  likewise
+        """Let an identification, which pymodbus answers itself, fail as all other answers do."""
+        is_one = is_sending and isinstance(answer, ReadDeviceInformationResponse)
+        if not is_one or Fault.CONTROLLER_EXCEPTION not in self._lane.faults:
+            return answer
+        failure = ExceptionResponse(answer.function_code, ExcCodes.DEVICE_FAILURE)
+        failure.transaction_id, failure.dev_id = answer.transaction_id, answer.dev_id
+        return failure
 
     @property
     def _is_mute(self) -> bool:

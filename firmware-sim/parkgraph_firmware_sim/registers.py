@@ -1,6 +1,6 @@
 """The register map of a barrier controller: `firmware-sim/README.md`, section 3."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from parkgraph_firmware_sim.barrier import Barrier, Order
@@ -11,6 +11,12 @@ ORDER_COUNT: Final = 5
 MAP_VERSION: Final = 1
 FIRMWARE: Final = 2 * 256 + 3
 KEYPAD_REGISTERS: Final = 6
+# What the controller says it is. No real one may say the same: gateways of synthetic lots obey it.
+IDENTIFICATION: Final[Mapping[str, str]] = {
+    "VendorName": "Park Graph",
+    "ProductCode": "firmware-sim",
+    "MajorMinorRevision": "2.3",
+}
 
 
 def input_registers(barrier: Barrier) -> list[int]:

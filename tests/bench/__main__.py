@@ -1,7 +1,8 @@
 """What it does a second, how fast, and in how much memory. All on this machine, on the loopback.
 
 Bookings: durable POST /api/v1/sessions at 1, 16 and 64 connections, the gateway beside a naive
-FastAPI application that commits each request, round by round. Ledger: group commit beside one
+FastAPI application that commits each request, round by round. Reads: GET of a stay beside a bare
+Starlette that answers the same. Ledger: group commit beside one
 commit each and a bare insert, also with slow syncs; an exit while callers flood the ledger.
 Memory: of the demo's programs, after 20 s and one car. Reaction: from frame to decision to boom, as
 the demo reports it. Attack: honest GETs of a session alone, and beside 400 half-open connections
@@ -19,7 +20,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from parkgraph_demo.programs import ProgramError
-from tests.bench import attack, backlog, bookings, demonstration, ledger
+from tests.bench import attack, backlog, bookings, demonstration, ledger, reads
 from tests.bench.attack import Siege
 from tests.bench.backlog import Backlog
 from tests.bench.bookings import LostError, Round, Summary
@@ -27,6 +28,7 @@ from tests.bench.demonstration import Reaction
 from tests.bench.ledger import Ran
 from tests.bench.machine import IN_MEMORY, Resident, describe, file_system
 from tests.bench.progress import Progress
+from tests.bench.reads import ReadRound
 from tests.bench.tables import (
     show_attack,
     show_backlog,
@@ -34,9 +36,10 @@ from tests.bench.tables import (
     show_ledger,
     show_memory,
     show_reaction,
+    show_reads,
 )
 
-SECTIONS: Final = ("bookings", "ledger", "memory", "reaction", "attack", "backlog")
+SECTIONS: Final = ("bookings", "reads", "ledger", "memory", "reaction", "attack", "backlog")
 # Folders for what outlives a restart are on a disk; /tmp is in memory on many systems.
 ON_DISK: Final = Path("/var/tmp")
 
@@ -47,6 +50,7 @@ class Results(BaseModel):
     machine: str
     rounds: list[Round] = []
     bookings: list[Summary] = []
+    reads: list[ReadRound] = []
     ledger: list[Ran] = []
     memory: list[Resident] = []
     reaction: Reaction | None = None
@@ -107,12 +111,7 @@ async def _measure(results: Results, folder: Path, arguments: argparse.Namespace
     """Fill in `results`, so that what was measured is there whenever it ends."""
     wanted = _wanted(arguments)
     progress = Progress(_plan(wanted, arguments))
-    if "bookings" in wanted:
-        measured = bookings.rounds(
-            folder, progress, count=arguments.rounds, seconds=arguments.seconds
-        )
-        async for one in measured:
-            results.rounds.append(one)
+    await _measure_calls(results, folder, progress, arguments, wanted)
     if "ledger" in wanted:
         results.ledger = await ledger.measure(folder, progress, seconds=arguments.seconds)
     if "memory" in wanted:
@@ -128,6 +127,22 @@ async def _measure(results: Results, folder: Path, arguments: argparse.Namespace
     if "backlog" in wanted:
         results.backlog = Backlog(rows=arguments.rows or backlog.ROWS)
         await backlog.measure(results.backlog, folder, progress)
+
+
+async def _measure_calls(
+    results: Results,
+    folder: Path,
+    progress: Progress,
+    arguments: argparse.Namespace,
+    wanted: set[str],
+) -> None:
+    count, seconds = arguments.rounds, arguments.seconds
+    if "bookings" in wanted:
+        async for one in bookings.rounds(folder, progress, count=count, seconds=seconds):
+            results.rounds.append(one)
+    if "reads" in wanted:
+        async for pair in reads.rounds(folder, progress, count=count, seconds=seconds):
+            results.reads.append(pair)
 
 
 async def _reaction(folder: Path, progress: Progress, report: Path | None) -> Reaction:
@@ -148,6 +163,8 @@ def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
     if "bookings" in wanted:
         count = 2 * len(bookings.CONNECTIONS) * arguments.rounds
         plan += [bookings.round_seconds(arguments.seconds)] * count
+    if "reads" in wanted:
+        plan += reads.plan(arguments.rounds, arguments.seconds)
     if "ledger" in wanted:
         plan += ledger.plan(arguments.seconds)
     if "memory" in wanted:
@@ -164,6 +181,8 @@ def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
 def _show(results: Results) -> None:
     if results.bookings:
         print("\n".join(["", *show_bookings(results.bookings)]))
+    if results.reads:
+        print("\n".join(["", *show_reads(results.reads)]))
     if results.ledger:
         print("\n".join(["", *show_ledger(results.ledger)]))
     if results.memory:

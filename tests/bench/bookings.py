@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from parkgraph_demo.programs import Program, ProgramError, free_port
 from tests.bench.load import CREATED, LONGEST_WAIT_SECONDS, LOT, WARM_UP_SECONDS, Load
-from tests.bench.machine import cpu_seconds
+from tests.bench.machine import cpu_seconds, resident
 from tests.bench.naive import DATABASE
 from tests.bench.processes import output_of
 from tests.bench.progress import Progress
@@ -36,6 +36,8 @@ name = "Bench"
 time_zone = "America/Los_Angeles"
 currency = "USD"
 rate_per_hour = "3.50"
+synthetic = true
+live_keys = true
 spaces = {spaces}
 [api]
 listen = "127.0.0.1:{port}"
@@ -74,12 +76,13 @@ class Round(BaseModel):
     sessions_found: int
     commits: int
     per_cpu_second: float
+    resident_mib: float
 
 
 class Summary(BaseModel):
     """All rounds of one server at one number of connections: medians, and the range of the rate.
 
-    `to_naive` is the median of the ratios to the naive rounds beside it.
+    `to_naive` and `p99_to_naive` are medians of the ratios to the naive rounds beside them.
     """
 
     server: str
@@ -90,12 +93,14 @@ class Summary(BaseModel):
     p50_ms: float
     p99_ms: float
     to_naive: float | None
+    p99_to_naive: float | None
     commits_each: float
     per_cpu_second: float
+    resident_mib: float
     refused: dict[str, int]
 
 
-def _gateway(place: Path, port: int) -> list[str]:
+def gateway(place: Path, port: int) -> list[str]:
     spaces = json.dumps([f"S-{number:05}" for number in range(SPACES)])
     config = place / "edge.toml"
     config.write_text(_EDGE.format(lot=LOT, spaces=spaces, port=port), encoding="utf-8")
@@ -109,7 +114,7 @@ def _naive(place: Path, port: int) -> list[str]:
     return [sys.executable, "-m", "tests.bench.naive", str(place), str(port), KEY, str(SPACES)]
 
 
-GATEWAY: Final = Server("gateway", _gateway, "state/ledger.db")
+GATEWAY: Final = Server("gateway", gateway, "state/ledger.db")
 NAIVE: Final = Server("naive", _naive, DATABASE)
 
 
@@ -143,10 +148,11 @@ async def _measure(server: Server, folder: Path, *, connections: int, seconds: f
     program = Program(server.name, server.command(place, port), log)
     try:
         await program.start()
-        await _listens(program, port)
+        await listens(program, port)
         before = cpu_seconds(program.pid)
         load = await _load(port, log, connections=connections, seconds=seconds)
         spent = cpu_seconds(program.pid) - before
+        resident_mib = resident(program.pid, server.name).now_mib
     finally:
         await program.stop()
     found = _sessions_in(place / server.database)
@@ -161,10 +167,12 @@ async def _measure(server: Server, folder: Path, *, connections: int, seconds: f
         sessions_found=found,
         commits=commits,
         per_cpu_second=load.acknowledged / max(spent, 0.01),
+        resident_mib=resident_mib,
     )
 
 
-async def _listens(program: Program, port: int) -> None:
+async def listens(program: Program, port: int) -> None:
+    """Wait until `program` listens on `port`."""
     try:
         async with asyncio.timeout(UP_WITHIN_SECONDS):
             while True:
@@ -231,6 +239,11 @@ def _summary(own: Sequence[Round], naive: Sequence[Round]) -> Summary:
         for ours, theirs in zip(rates, naive, strict=False)
         if theirs.load.per_second
     ]
+    waits = [
+        ours.load.p99_ms / theirs.load.p99_ms
+        for ours, theirs in zip(own, naive, strict=False)
+        if theirs.load.p99_ms
+    ]
     refused = {
         status: sum(each.load.statuses.get(status, 0) for each in own)
         for status in sorted({status for each in own for status in each.load.statuses})
@@ -246,7 +259,9 @@ def _summary(own: Sequence[Round], naive: Sequence[Round]) -> Summary:
         p50_ms=statistics.median(each.load.p50_ms for each in own),
         p99_ms=statistics.median(each.load.p99_ms for each in own),
         to_naive=statistics.median(ratios) if ratios else None,
+        p99_to_naive=statistics.median(waits) if waits else None,
         commits_each=sum(each.commits for each in own) / max(acknowledged, 1),
         per_cpu_second=statistics.median(each.per_cpu_second for each in own),
+        resident_mib=max(each.resident_mib for each in own),
         refused=refused,
     )

@@ -25,6 +25,7 @@ from pydantic import BaseModel
 from parkgraph.journal.ledger import MIGRATIONS, JournalLedger
 from parkgraph.journal.tail import FILE_NAME, Tail
 from parkgraph.model.plates import parse_plate
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     Direction,
     LaneDescription,
@@ -40,12 +41,13 @@ from parkgraph.runtime.writer import Writer
 from parkgraph_edge.store.bookings import Reserve
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import Gate, Present, StandsThere
-from parkgraph_edge.store.terms import LotTerms, Tariff
+from parkgraph_edge.store.terms import LotTerms
 from tests.bench.processes import output_of
 from tests.bench.progress import Progress
 
 LOT: Final = "bench"
 SPACES: Final = 20_000
+RATES: Final = RateCard(version="bench", currency="USD", unit_minor=350)
 CALLERS: Final = 64
 FLOOD: Final = 256
 ADDED_MS: Final = 4
@@ -181,7 +183,7 @@ async def _run(arguments: argparse.Namespace) -> Ran:
 async def _book(
     ledger: JournalLedger, numbers: Iterator[int], answered: list[float], *, until: float
 ) -> None:
-    terms = LotTerms(LOT, Tariff("USD", 350), "north-in", b"k" * 32)
+    terms = LotTerms(LOT, RATES, "north-in", b"k" * 32)
     while time.perf_counter() < until:
         plate = f"B{next(numbers):06}"
         await ledger.submit(

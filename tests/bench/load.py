@@ -1,7 +1,8 @@
-"""The load generator: a process of its own that books spaces as fast as it is answered.
+"""The load generator: a process of its own that calls as fast as it is answered.
 
-`python -m tests.bench.load --port 8080 --key pk_live_… --connections 64 --seconds 3` prints a
-`Load` in JSON. Only a 201 counts as acknowledged.
+`python -m tests.bench.load --port 8080 --key pk_live_… --connections 64 --seconds 3` books spaces,
+each with an Idempotency-Key, and prints a `Load` in JSON; with `--get PATH` it reads that. Only a
+201 counts as acknowledged, with `--get` only a 200.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,7 @@ LOT: Final = "bench"
 WARM_UP_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 10.0
 CREATED: Final = "201"
+READ: Final = "200"
 LOST: Final = "connection lost"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _BODY: Final = (
@@ -32,7 +34,7 @@ _BODY: Final = (
 
 
 class Load(BaseModel):
-    """What one run of the generator saw. Rate and latencies are of 201s after the warm-up."""
+    """What one run of the generator saw. Rate and latencies: of what counts, after the warm-up."""
 
     acknowledged: int
     per_second: float
@@ -47,19 +49,20 @@ class Tally:
 
     warm_at: float
     until: float
+    counts: str = CREATED
     statuses: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
 
     def add(self, status: str, *, began: float, ended: float) -> None:
         """Count one answer."""
         self.statuses[status] += 1
-        if status == CREATED and began >= self.warm_at and ended <= self.until:
+        if status == self.counts and began >= self.warm_at and ended <= self.until:
             self.latencies_ms.append((ended - began) * 1000)
 
     def load(self) -> Load:
         """Return it as the figures of the run."""
         return Load(
-            acknowledged=self.statuses[CREATED],
+            acknowledged=self.statuses[self.counts],
             per_second=len(self.latencies_ms) / (self.until - self.warm_at),
             p50_ms=statistics.median(self.latencies_ms) if self.latencies_ms else 0.0,
             p99_ms=percentile_99(self.latencies_ms),
@@ -76,34 +79,56 @@ def percentile_99(values: Sequence[float]) -> float:
 
 def booking(connection: int, number: int, *, port: int, key: str) -> bytes:
     """Return a whole request for a plate that no other has."""
-    body = _BODY.format(lot=LOT, plate=f"B{connection:03}{number:07}").encode()
+    plate = f"B{connection:03}{number:07}"
+    body = _BODY.format(lot=LOT, plate=plate).encode()
     head = (
         "POST /api/v1/sessions HTTP/1.1\r\n"
         f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\nIdempotency-Key: {plate}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-async def load(*, port: int, key: str, connections: int, seconds: float) -> Load:
-    """Book on each connection, one call after the other, for `seconds` after a warm-up."""
+def bookings(connection: int, *, port: int, key: str) -> Iterator[bytes]:
+    """Yield whole requests for plates that no other connection has."""
+    for number in itertools.count():
+        yield booking(connection, number, port=port, key=key)
+
+
+def reading(path: str, *, port: int, key: str) -> bytes:
+    """Return a whole request for what stands at `path`."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n\r\n"
+    ).encode()
+
+
+async def load(
+    *, port: int, key: str, connections: int, seconds: float, get: str | None = None
+) -> Load:
+    """Call on each connection, one call after the other, for `seconds` after a warm-up."""
     warm_at = time.monotonic() + WARM_UP_SECONDS
-    tally = Tally(warm_at, warm_at + seconds)
+    tally = Tally(warm_at, warm_at + seconds, CREATED if get is None else READ)
     async with asyncio.TaskGroup() as group:
         for connection in range(connections):
-            group.create_task(_book(connection, tally, port=port, key=key))
+            calls = (
+                bookings(connection, port=port, key=key)
+                if get is None
+                else itertools.repeat(reading(get, port=port, key=key))
+            )
+            group.create_task(_call(calls, tally, port=port))
     return tally.load()
 
 
-async def _book(connection: int, tally: Tally, *, port: int, key: str) -> None:
+async def _call(calls: Iterable[bytes], tally: Tally, *, port: int) -> None:
     try:
         async with asyncio.timeout(tally.until - time.monotonic() + LONGEST_WAIT_SECONDS):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             with closing(writer):
-                for number in itertools.count():
+                for call in calls:
                     if (began := time.monotonic()) >= tally.until:
                         return
-                    writer.write(booking(connection, number, port=port, key=key))
+                    writer.write(call)
                     status = await read_status(reader)
                     tally.add(status, began=began, ended=time.monotonic())
     except (OSError, EOFError, TimeoutError):
@@ -125,6 +150,7 @@ def main() -> None:
     parser.add_argument("--key", required=True)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--get", metavar="PATH")
     arguments = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(runner.run(load(**vars(arguments))).model_dump_json())

@@ -25,12 +25,12 @@ from fastapi import FastAPI, Header, HTTPException
 from parkgraph.model.api import SessionAnswer, SessionRequest, show_session
 from parkgraph.model.codes import issue_code
 from parkgraph.model.ids import RANDOM_BYTES, new_id
-from parkgraph.model.prices import price_minor
+from parkgraph.model.rates import Rate
 from parkgraph.model.sessions import Session, SessionState
 from tests.bench.load import LOT
 
 DATABASE: Final = "naive.db"
-RATE_MINOR: Final = 350
+RATE: Final = Rate(version="naive", currency="USD", unit_minor=350)
 _SCHEMA: Final = """
 PRAGMA journal_mode = wal;
 PRAGMA synchronous = full;
@@ -107,9 +107,9 @@ class Bookings:
             gate_code=issue_code(self._code_key, session, live=()),
             space=space,
             entry_lane="north-in",
-            currency="USD",
-            rate_minor_per_hour=RATE_MINOR,
-            estimated_minor=price_minor(RATE_MINOR, stay),
+            rate=RATE,
+            expected_minutes=stay // timedelta(minutes=1),
+            estimated_minor=RATE.price(stay).total_minor,
             reserved_at=now,
             hold_until=now + timedelta(minutes=30),
             entered_at=None,
@@ -156,7 +156,7 @@ def _columns(session: Session) -> tuple[str | int | None, ...]:
     return (
         session.session, session.state, session.fleet, session.autonomous, session.vin,
         session.plate, session.gate_code, session.space, session.entry_lane, session.currency,
-        session.rate_minor_per_hour, session.estimated_minor, session.reserved_at.isoformat(),
+        session.rate.unit_minor, session.estimated_minor, session.reserved_at.isoformat(),
         session.hold_until.isoformat(),
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from tests.bench.bookings import NAIVE, Summary
 from tests.bench.demonstration import Reaction
 from tests.bench.ledger import Ran
 from tests.bench.machine import Resident
+from tests.bench.reads import CONNECTIONS, ReadRound
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -23,8 +24,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def show_bookings(found: Sequence[Summary]) -> list[str]:
     """Return the bookings as a table, and under it every answer that was no 201."""
     columns = (
-        "durable bookings", "conn.", "201s/s", "lowest-highest", "p50 ms", "p99 ms", "to naive",
-        "commits each", "201s/CPU s",
+        "bookings", "conn.", "201s/s", "lowest-highest", "p50 ms", "p99 ms", "to naive",
+        "its p99",
+        "commits", "201s/CPU", "MiB",
     )  # fmt: skip
     lines = table(columns, [_booking_row(one) for one in found])
     lines.append("Each acknowledged session was found in the database. Barriers: closed ports.")
@@ -41,9 +43,25 @@ def _booking_row(one: Summary) -> tuple[str, ...]:
     return (
         one.server, str(one.connections), f"{one.per_second:.0f}",
         f"{one.lowest:.0f}-{one.highest:.0f}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
-        "" if is_reference else f"{one.to_naive:.1f} x", f"{one.commits_each:.3f}",
-        f"{one.per_cpu_second:.0f}",
+        "" if is_reference else f"{one.to_naive:.1f} x",
+        "" if is_reference or one.p99_to_naive is None else f"{one.p99_to_naive:.2f} x",
+        f"{one.commits_each:.2f}",
+        f"{one.per_cpu_second:.0f}", f"{one.resident_mib:.0f}",
     )  # fmt: skip
+
+
+def show_reads(found: Sequence[ReadRound]) -> list[str]:
+    """Return the reads of a stay beside a bare server, round by round."""
+    rows = [
+        (
+            str(number), f"{one.gateway.per_second:.0f}", f"{one.bare.per_second:.0f}",
+            f"{one.gateway.per_second / max(1.0, one.bare.per_second):.2f} x",
+            f"{one.gateway.p99_ms:.1f}", f"{one.bare.p99_ms:.1f}",
+        )
+        for number, one in enumerate(found, 1)
+    ]  # fmt: skip
+    columns = ("GET of a stay, round", "200s/s", "bare Starlette", "to bare", "p99 ms", "bare p99")
+    return [*table(columns, rows), f"{CONNECTIONS} connections. Aim: >= 0.4 x."]
 
 
 def show_ledger(found: Sequence[Ran]) -> list[str]:

@@ -244,8 +244,8 @@ async def test_two_bookings_that_wait_for_one_do_not_both_get_the_plate(lot: Len
     await lot.take(a_sale(first))
     await lot.take(a_sale(second, vin=vin))
     lot.clock.advance(1799)
-    await lot.take(ExtensionAsked(session=first.session, seconds=3600))
-    await lot.take(ExtensionAsked(session=second.session, seconds=3600))
+    await lot.take(ExtensionAsked(session=first.session, minutes=60))
+    await lot.take(ExtensionAsked(session=second.session, minutes=60))
     lot.clock.advance(10)
 
     assert await lot.ledger.submit(DeclareNoShows(LOT)) == 1

@@ -38,6 +38,7 @@ from parkgraph_cloud.console import pages
 from parkgraph_cloud.console.board import Board
 from parkgraph_cloud.console.board_reader import SQL, BoardReader
 from parkgraph_cloud.console.pages import Console
+from tests.builders import A_RATE
 from tests.fakes import a_cloud_database
 
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
@@ -52,6 +53,12 @@ class FakeClock:
 
     def boot_seconds(self) -> float:
         return 0.0
+
+    def boot_id(self) -> str:
+        return "boot-1"
+
+    def is_trusted(self) -> bool:
+        return True
 
 
 @dataclass
@@ -105,8 +112,8 @@ def a_reservation(session: str = "ses_1", *, vin: str | None = None) -> SessionR
         autonomous=True,
         space="S-02",
         entry_lane="north-in",
-        currency="USD",
-        rate_minor_per_hour=350,
+        rate=A_RATE,
+        expected_minutes=120,
         estimated_minor=700,
         hold_until=NOON + timedelta(minutes=30),
         personal=Personal(plate=None if vin else "AV-1234", vin=vin, gate_code="135792468"),

@@ -13,7 +13,14 @@ from parkgraph.journal.apply import FactsConflictError
 from parkgraph.journal.digests import fault_of
 from parkgraph.journal.facts import find_session
 from parkgraph.journal.ledger import MIGRATIONS, Command
-from parkgraph.model.records import CancelAsked, ConflictFound, KeyBarred
+from parkgraph.model.records import (
+    AgentRegistered,
+    CancelAsked,
+    ConflictFound,
+    KeyAccepted,
+    KeyBarred,
+    RatesSet,
+)
 from parkgraph.runtime.errors import CorruptError, UnavailableError
 from parkgraph.runtime.queries import load_queries
 from parkgraph.runtime.sqlite import connect, migrate, translated
@@ -22,7 +29,17 @@ from parkgraph_edge.store.bookings import DeclareNoShows, End
 from parkgraph_edge.store.facts import PastDamagedError
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import OrderVend, Present
-from tests.builders import LOT, a_booking, a_gate, a_lot, a_plate, a_reservation, typed
+from tests.builders import (
+    KEY_TERMS,
+    LOT,
+    RATES,
+    a_booking,
+    a_gate,
+    a_lot,
+    a_plate,
+    a_reservation,
+    typed,
+)
 from tests.fakes import (
     EDGE_MIGRATIONS,
     FACT_TABLES,
@@ -54,6 +71,9 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     [
                         ConflictFound(session="sess_9", kind="space_lost", what="refund"),
                         KeyBarred(key="9"),
+                        KeyAccepted(key="8", terms=KEY_TERMS),
+                        RatesSet(card=RATES),
+                        AgentRegistered(agent="ag_1", name="Concierge", purpose=None),
                     ]
                 )
             )
@@ -125,7 +145,7 @@ def test_the_cloud_has_no_digests_and_misses_none(tmp_path: Path) -> None:
 
 
 # Queries that read facts and carry no digest: a count for people, and rows of the journal.
-UNCHECKED = {"count_free", "reserved_with"}
+UNCHECKED = {"reserved_with"}
 
 
 def test_every_query_of_a_decision_brings_whole_rows(tmp_path: Path) -> None:
@@ -139,7 +159,7 @@ def test_every_query_of_a_decision_brings_whole_rows(tmp_path: Path) -> None:
 
 
 DECISIONS: list[tuple[str, Command[Any]]] = [
-    ("UPDATE sessions SET rate_minor_per_hour = 1 WHERE state = 'reserved'", a_booking("CAR 1")),
+    ("UPDATE sessions SET expected_minutes = 1 WHERE state = 'reserved'", a_booking("CAR 1")),
     ("UPDATE sessions SET hold_until = '2020'", DeclareNoShows(LOT)),
     ("UPDATE sessions SET autonomous = 1", Present(a_gate(), "pres_1", a_plate("CAR 1"))),
     ("UPDATE spaces SET space_class = 'autonomous'", a_booking("CAR 2", autonomous=True)),
@@ -220,6 +240,8 @@ LIVE = [
     "UPDATE spaces SET holder = NULL",
     "UPDATE keypads SET wrong_codes = 0",
     "UPDATE barred_keys SET key = '8'",
+    "UPDATE keys SET terms = '{}'",
+    "UPDATE rate_cards SET card = '{}'",
     "UPDATE admissions SET presence = '?' WHERE outcome IS NULL",
     "UPDATE orders SET token = 9 WHERE outcome IS NULL",
     "UPDATE lots SET currency = 'EUR'",

@@ -16,21 +16,25 @@ from parkgraph.model.records import (
     AllotmentsRenewed,
     CancelAsked,
     ConflictFound,
+    EndAsked,
     EpochBegan,
     ExtensionAsked,
-    HoldExtended,
+    KeyAccepted,
     KeyBarred,
+    KeyIssued,
     KeyRevoked,
     Place,
     Reason,
     SessionCancelled,
+    SessionEnded,
+    SessionExtended,
     SpaceReassigned,
 )
 from parkgraph.model.sessions import SessionState
 from parkgraph_edge.store.directives import NoDirectiveError, ReclaimAllotments, ReplaceLostSpaces
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import Refused
-from tests.builders import LOT, NOON, a_booking, a_reservation, typed
+from tests.builders import KEY_TERMS, LOT, NOON, RATES, a_booking, a_reservation, typed
 from tests.fakes import FakeClock, open_ledger
 from tests.lending import (
     LENDING,
@@ -72,7 +76,7 @@ async def test_a_lent_space_has_an_id_a_code_and_a_price_before_it_has_a_buyer(l
 
     assert stay.session.startswith("sess_")
     assert len(stay.gate_code) == 9
-    assert (stay.rate_minor_per_hour, stay.plate, stay.fleet) == (350, None, None)
+    assert (stay.rate, stay.plate, stay.fleet) == (RATES, None, None)
 
 
 async def test_the_codes_of_one_decision_differ(lot: Lender) -> None:
@@ -224,24 +228,107 @@ async def test_an_extension_holds_the_space_for_longer(lot: Lender) -> None:
     standard = (await lot.lend())[2]
     await lot.take(a_sale(standard))
 
-    records = await lot.take(ExtensionAsked(session=standard.session, seconds=600))
+    records = await lot.take(ExtensionAsked(session=standard.session, minutes=60))
 
-    until = NOON + timedelta(minutes=40)
-    assert records == [HoldExtended(session=standard.session, hold_until=until)]
+    until = NOON + timedelta(minutes=90)
+    extended = SessionExtended(
+        session=standard.session, hold_until=until, expected_minutes=180, estimated_minor=1050
+    )
+    assert records == [extended]
+    assert lot.now_of(standard).hold_until == until
 
 
-@pytest.mark.parametrize("state", ["parked", "completed"])
+async def test_an_extension_of_who_is_inside_makes_a_new_estimate(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.take(a_sale(standard))
+    await lot.passes(standard)
+
+    await lot.take(ExtensionAsked(session=standard.session, minutes=60))
+
+    parked = lot.now_of(standard)
+    assert (parked.expected_minutes, parked.estimated_minor) == (180, 1050)
+    assert parked.hold_until == NOON + timedelta(minutes=30)
+
+
+@pytest.mark.parametrize("state", ["leaving", "completed"])
 async def test_an_extension_of_what_needs_none_is_for_a_refund(lot: Lender, state: str) -> None:
     standard = (await lot.lend())[2]
     await lot.bring_to(standard, state)
 
-    records = await lot.take(ExtensionAsked(session=standard.session, seconds=600))
+    records = await lot.take(ExtensionAsked(session=standard.session, minutes=10))
 
     assert kinds(records) == [ConflictFound]
     assert lot.now_of(standard).state == state
 
 
+async def test_an_extension_of_a_stay_that_the_lot_does_not_know_is_for_a_refund(
+    lot: Lender,
+) -> None:
+    records = await lot.take(ExtensionAsked(session="sess_lost", minutes=10))
+
+    assert kinds(records) == [ConflictFound]
+
+
+async def test_an_end_asked_in_the_cloud_prices_the_stay_here(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.take(a_sale(standard))
+    await lot.passes(standard)
+    lot.clock.advance(3600)
+
+    records = await lot.take(EndAsked(session=standard.session, request="r1"))
+
+    (ended,) = records
+    assert isinstance(ended, SessionEnded)
+    assert (ended.session, ended.amount_minor, ended.request) == (standard.session, 350, "r1")
+    assert (ended.elapsed_seconds, ended.is_in_doubt) == (3600, False)
+    assert lot.now_of(standard).state is SessionState.LEAVING
+
+
+async def test_an_end_asked_for_who_has_not_come_cancels(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.take(a_sale(standard))
+
+    records = await lot.take(EndAsked(session=standard.session))
+
+    assert records == [SessionCancelled(session=standard.session)]
+
+
+@pytest.mark.parametrize("state", ["leaving", "completed"])
+async def test_an_end_asked_for_what_has_ended_by_itself_changes_nothing(
+    lot: Lender, state: str
+) -> None:
+    standard = (await lot.lend())[2]
+    await lot.bring_to(standard, state)
+
+    assert await lot.take(EndAsked(session=standard.session)) == []
+
+
+async def test_an_end_asked_for_who_is_in_the_entry_is_for_a_person(lot: Lender) -> None:
+    standard = (await lot.lend())[2]
+    await lot.bring_to(standard, "arriving")
+
+    await lot.take(EndAsked(session=standard.session))
+
+    assert lot.conflicts() == [(standard.session, "directive_refused")]
+
+
 # Keys
+
+
+async def test_a_key_that_was_issued_is_known_at_the_lot(lot: Lender) -> None:
+    records = await lot.take(KeyIssued(key="k1", terms=KEY_TERMS))
+
+    assert records == [KeyAccepted(key="k1", terms=KEY_TERMS)]
+    assert lot.ledger.facts()["keys"] == [(LOT, "k1", KEY_TERMS.model_dump_json())]
+
+
+async def test_a_key_that_is_issued_again_has_its_new_terms(lot: Lender) -> None:
+    replaced = KEY_TERMS.model_copy(update={"expires_at": NOON})
+    await lot.take(KeyIssued(key="k1", terms=KEY_TERMS))
+
+    await lot.take(KeyIssued(key="k1", terms=replaced))
+
+    assert lot.ledger.facts()["keys"] == [(LOT, "k1", replaced.model_dump_json())]
 
 
 async def test_a_revoked_key_books_nothing_more(lot: Lender) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from parkgraph.journal.copies import dead_letters
 from parkgraph.journal.epochs import KEPT_FOR, Ages, age, keep_short
+from parkgraph.model.records import KeyIssued, KeyRevoked, RatesChanged
 from parkgraph_edge.store.bookings import DeclareNoShows
-from tests.builders import LOT, a_booking
+from tests.builders import KEY_TERMS, LOT, RATES, a_booking
 from tests.fake_link import (
     DOWN,
     FakeBroker,
@@ -30,7 +31,7 @@ from tests.fake_link import (
 )
 from tests.fakes import FakeClock, OpenLedger, facts_of, open_ledger
 from tests.ledgers import go_on
-from tests.lending import a_lender, a_purchase
+from tests.lending import a_lender, a_purchase, assert_facts_follow
 
 pytestmark = pytest.mark.hurried
 
@@ -82,6 +83,25 @@ async def test_an_old_journal_goes_on_with_what_is_open(
 
     assert ledger.types() == ["epoch_began", "lot_described", "session_told"]
     assert ledger.facts()["spaces"] == before["spaces"]
+
+
+async def test_facts_that_the_cloud_owns_follow_from_what_is_left_of_a_pruned_journal(
+    tmp_path: Path, ledger: OpenLedger, cloud: OpenCloud, clock: FakeClock
+) -> None:
+    async with linked(ledger, cloud):
+        lender = await a_lender(ledger, clock)
+        await lender.take(RatesChanged(card=RATES))
+        await lender.take(KeyIssued(key="k1", terms=KEY_TERMS))
+        await lender.take(KeyRevoked(key="k2", known=None))
+        await lender.lend()
+        first = rows_in(ledger.path, LOT)
+        for _ in range(2):
+            await level(ledger, cloud)
+            await pass_by(ledger, clock, 36 * DAYS)
+            await shorten(ledger)
+
+        assert not set(first) & set(rows_in(ledger.path, LOT))
+        assert_facts_follow(ledger, tmp_path)
 
 
 async def test_what_the_cloud_has_not_is_not_pruned_however_old(

@@ -21,6 +21,8 @@ name = "Elm Street Garage"
 time_zone = "America/Los_Angeles"
 currency = "USD"
 rate_per_hour = "3.50"
+synthetic = true
+live_keys = true
 spaces = ["S-01", "S-02"]
 [api]
 listen = "127.0.0.1:8080"

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import httpx
 import pytest
 
-from parkgraph.front.operations import LONGEST_BODY
+from parkgraph.front.contract import LONGEST_BODY
 from parkgraph.journal.ledger import Ledger, NoLedger
 from parkgraph.model.records import SpaceClass
 from parkgraph_edge.store.opening import OpenLot
@@ -54,7 +54,7 @@ async def test_the_documented_request_is_answered_in_the_documented_shape(tmp_pa
     session = response.json()["session"]
     assert re.fullmatch(r"sess_[0-9A-Z]{26}", session["id"])
     assert session["session_code"] == session["id"]
-    assert len(session["short_code"]) == 8
+    assert len(session["short_code"]) == 9
     documented = {
         "lot_id": "uuid-of-lot",
         "status": "active",
@@ -82,7 +82,11 @@ async def test_what_is_booked_is_found_again_the_same(caller: httpx.AsyncClient)
     listed = await caller.get(SESSIONS, params={"fleet_id": "fleet-1"})
 
     assert found.json() == booked
-    assert listed.json() == {"sessions": [booked["session"]]}
+    assert listed.json() == {
+        "sessions": [booked["session"]],
+        "scope": "lot",
+        "next_cursor": None,
+    }
 
 
 async def test_what_is_lent_and_not_sold_shows_nobody_its_code(tmp_path: Path) -> None:
@@ -147,8 +151,12 @@ async def test_the_same_idempotency_key_is_answered_with_the_same_stay(
     other = await caller.post(SESSIONS, json=a_request(plate="OTHER 9"), headers=key)
 
     assert (first.status_code, second.status_code) == (201, 201)
-    assert second.json() == first.json()
-    assert (error_of(other)["code"], error_of(other)["field"]) == ("CONFLICT", "Idempotency-Key")
+    assert second.content == first.content
+    assert "idempotent-replayed" not in first.headers
+    assert second.headers["idempotent-replayed"] == "true"
+    assert other.status_code == 422
+    assert error_of(other)["code"] == "IDEMPOTENCY_MISMATCH"
+    assert error_of(other)["field"] == "Idempotency-Key"
 
 
 async def test_an_end_that_is_sent_again_with_its_key_is_answered_as_before(

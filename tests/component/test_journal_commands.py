@@ -55,7 +55,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         async with open_ledger(folder, clock=clock) as ledger:
             await a_day(ledger, clock)
             asked = AllotmentsAsked(asked_at=NOON)
-            gone = ExtensionAsked(session="sess_gone", seconds=60)
+            gone = ExtensionAsked(session="sess_gone", minutes=60)
             await take_directives(ledger, asked, gone, CancelAsked(session="sess_gone"))
             await go_on(ledger, "fork")
             clock.advance(86400)

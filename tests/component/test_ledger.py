@@ -70,7 +70,7 @@ async def test_the_journal_has_no_gap_and_every_row_follows_on_the_one_before(
 
         assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
         assert first_fault(LOT, head_before(ledger), rows) is None
-        assert len({row.type for row in rows}) == 11
+        assert len({row.type for row in rows}) == 12
 
 
 async def test_the_journal_goes_on_where_it_was_after_a_restart(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from parkgraph.front.app import ApiKey
+from parkgraph.front.keys import configured_key
 from parkgraph.journal.ledger import NoLedger
 from parkgraph_edge.store.opening import OpenLot
 from tests.builders import a_lot
@@ -43,7 +43,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def door(ledger: OpenLedger, clock: FakeClock) -> Starlette:
     """A front door with the public limits."""
-    return a_door(ledger, ledger.reader, key=ApiKey(KEY), clock=clock)
+    return a_door(ledger, ledger.reader, keys=configured_key(KEY), clock=clock)
 
 
 def told(response: httpx.Response) -> tuple[int, int, int]:
@@ -96,7 +96,13 @@ async def test_a_minute_s_rest_gives_a_minute_s_burst(door: Starlette, clock: Fa
 async def test_a_sandbox_key_shares_thirty_calls_among_all_it_does(
     ledger: OpenLedger, clock: FakeClock
 ) -> None:
-    door = a_door(ledger, ledger.reader, key=ApiKey(SANDBOX_KEY), clock=clock)
+    door = a_door(
+        ledger,
+        ledger.reader,
+        keys=configured_key(SANDBOX_KEY),
+        clock=clock,
+        description=a_lot().model_copy(update={"is_synthetic": True}),
+    )
     async with calling(door, key=SANDBOX_KEY) as caller:
         booked = await caller.post(SESSIONS, json=a_request())
         clock.advance(60)
@@ -107,8 +113,8 @@ async def test_a_sandbox_key_shares_thirty_calls_among_all_it_does(
 
 
 async def test_a_key_with_a_budget_of_its_own_may_start_at_once(ledger: OpenLedger) -> None:
-    key = ApiKey(KEY, requests_per_minute=PLENTY)
-    async with calling(a_door(ledger, ledger.reader, key=key)) as caller:
+    key = configured_key(KEY, requests_per_minute=PLENTY)
+    async with calling(a_door(ledger, ledger.reader, keys=key)) as caller:
         answers = await statuses(caller, LISTING, 200)
 
     assert answers == [200] * 200
@@ -207,7 +213,7 @@ async def test_every_answer_tells_what_is_left(
 
 
 async def test_what_is_not_possible_now_tells_what_is_left(clock: FakeClock) -> None:
-    door = a_door(NoLedger("the disk is away"), None, key=ApiKey(KEY), clock=clock)
+    door = a_door(NoLedger("the disk is away"), None, keys=configured_key(KEY), clock=clock)
     async with calling(door) as caller:
         response = await caller.post(SESSIONS, json=a_request())
 

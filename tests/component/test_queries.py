@@ -18,8 +18,14 @@ MODULES = [
     ("parkgraph.journal", "apply.sql"),
     ("parkgraph.journal", "facts.sql"),
     ("parkgraph.journal", "ledger.sql"),
+    ("parkgraph.journal", "changes.sql"),
+    ("parkgraph.journal", "observations.sql"),
+    ("parkgraph.front", "views.sql"),
+    ("parkgraph.front", "events.sql"),
+    ("parkgraph.front", "journals.sql"),
     ("parkgraph_edge.store", "facts.sql"),
     ("parkgraph_edge.store", "audit.sql"),
+    ("parkgraph_edge.http", "lot.sql"),
 ]
 QUERIES = [
     pytest.param(text, id=f"{package}:{name}")

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2]
 # Any other, under whatever name a query has for it, grows.
 BOUNDED = {
     "lots", "spaces", "lot_states", "keypads", "cursors", "epochs", "dead_letters", "conflicts",
-    "barred_keys", "clock", "known", "next", "json_each", "CONSTANT",
+    "barred_keys", "observations", "keys", "rate_cards", "agents", "clock", "known", "next",
+    "json_each", "CONSTANT", "boots",
 }  # fmt: skip
 SIDES = {"edge": "parkgraph_edge.store.migrations", "cloud": "parkgraph_cloud.migrations"}
 # Once an epoch: what is to be told may be in any row.

@@ -26,7 +26,7 @@ from parkgraph.model.sessions import Session, SessionState
 from parkgraph_cloud.allotments import ClockWatch
 from parkgraph_cloud.links import _SQL as LINKS
 from parkgraph_cloud.sales import ASK_AGAIN, ASK_THE_EMPTY, Cancel, Tend
-from tests.builders import LOT, NOON, a_crossing, a_grant
+from tests.builders import LOT, NOON, RATES, a_crossing, a_grant
 from tests.fake_link import DOWN, OpenCloud, open_cloud
 from tests.fakes import FakeClock, journal_of
 from tests.lending import ACCESSIBLE, AUTONOMOUS, LOAN, STANDARD, a_mixed_lot, a_purchase
@@ -57,8 +57,7 @@ class Seller:
             session=session,
             space=space,
             entry_lane="north-in",
-            currency="USD",
-            rate_minor_per_hour=350,
+            rates=RATES,
             asked_at=self.clock.now(),
             lasts_seconds=int(LOAN.total_seconds()),
             personal=Personal(gate_code=f"12345678{number}"),

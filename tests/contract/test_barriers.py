@@ -2,15 +2,17 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
 
-from parkgraph.runtime.clock import SystemClock
+from parkgraph.model.sites import LiveSite, SyntheticSite
+from parkgraph.runtime.clock import Clock, SystemClock
 from parkgraph.runtime.errors import RefusedError, UnavailableError
 from parkgraph_edge.devices.barrier import Barrier
-from parkgraph_edge.devices.modbus_barrier import ModbusBarrier
+from parkgraph_edge.devices.modbus_barrier import live_barrier, simulated_barrier
 from parkgraph_edge.rules.barriers import BarrierState, VendOrder
 from parkgraph_firmware_sim.hardware import running
 from parkgraph_firmware_sim.lane import Fault
@@ -47,8 +49,16 @@ async def a_fake() -> AsyncIterator[Rig]:
     yield Rig(barrier, release_a_look, take_away)
 
 
+def a_live_driver(host: str, port: int, clock: Clock) -> Barrier:
+    return live_barrier(LiveSite("elm-street"), host, port, clock)
+
+
+def a_simulated_driver(host: str, port: int, clock: Clock) -> Barrier:
+    return simulated_barrier(SyntheticSite("elm-street"), host, port, clock)
+
+
 @contextlib.asynccontextmanager
-async def a_simulated_one() -> AsyncIterator[Rig]:
+async def on_the_wire(driver: Callable[[str, int, Clock], Barrier]) -> AsyncIterator[Rig]:
     settings = Settings.model_validate(
         {"lot": {"spaces": ["S-1"]}, "ports": {}, "lanes": {LANE: {"direction": "entry"}}}
     )
@@ -61,10 +71,18 @@ async def a_simulated_one() -> AsyncIterator[Rig]:
         def take_away() -> None:
             hardware.world.set_fault(LANE, Fault.CONTROLLER_SILENT, is_on=True, seconds=60.0)
 
-        yield Rig(ModbusBarrier(host, int(port), SystemClock()), step, take_away)
+        yield Rig(driver(host, int(port), SystemClock()), step, take_away)
 
 
-RIGS = pytest.mark.parametrize("a_rig", [a_fake, a_simulated_one], ids=["fake", "simulator"])
+RIGS = pytest.mark.parametrize(
+    "a_rig",
+    [
+        a_fake,
+        functools.partial(on_the_wire, a_live_driver),
+        functools.partial(on_the_wire, a_simulated_driver),
+    ],
+    ids=["fake", "driver of live lots", "driver of synthetic lots"],
+)
 ARig = Callable[[], contextlib.AbstractAsyncContextManager[Rig]]
 
 

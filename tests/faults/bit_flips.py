@@ -236,7 +236,12 @@ def used(path: Path, known: Stays) -> list[Any]:
     with closing(connect(path)) as connection:
         facts = LotFacts(connection, LOT)
         found: list[Any] = [facts.description(), facts.another_lot(), facts.orders_unfinished()]
-        found += [facts.allotments(), facts.next_order(257, after=0), facts.is_barred("1")]
+        found += [
+            facts.rate_card(),
+            facts.allotments(),
+            facts.next_order(257, after=0),
+            facts.is_barred("1"),
+        ]
         found += [facts.free_spaces(kind, limit=-1) for kind in SpaceClass]
         found += [facts.reservations_overdue(NOON.replace(year=2030), limit=64)]
         found += [facts.in_lost_spaces(["S-00"], limit=64)]

@@ -29,6 +29,8 @@ name = "Faults"
 time_zone = "America/Los_Angeles"
 currency = "USD"
 rate_per_hour = "3.50"
+synthetic = true
+live_keys = true
 spaces = {spaces}
 [api]
 listen = "127.0.0.1:{port}"

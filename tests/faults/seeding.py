@@ -11,6 +11,7 @@ from typing import Final
 
 from parkgraph.journal.ledger import Decision, JournalLedger, Moment
 from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.rates import Rate
 from parkgraph.model.records import (
     AdmissionGranted,
     AnyRecord,
@@ -28,6 +29,7 @@ from tests.faults.gateway import Gateway
 
 ROWS_OF_A_STAY: Final = 6
 _STAYS_AT_ONCE: Final = 20
+A_RATE: Final = Rate(version="rates-1", currency="USD", unit_minor=350)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,8 @@ def _comes(session: str, space: str, number: int, moment: Moment) -> Iterator[An
         autonomous=True,
         space=space,
         entry_lane="north-in",
-        currency="USD",
-        rate_minor_per_hour=350,
+        rate=A_RATE,
+        expected_minutes=120,
         estimated_minor=700,
         hold_until=moment.at + timedelta(minutes=30),
         personal=Personal(plate=f"P{number:09}", gate_code=f"x{number:08}"),

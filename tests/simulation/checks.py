@@ -9,12 +9,14 @@ from parkgraph.journal.chain import stream_of_cloud
 from parkgraph.journal.ledger import MIGRATIONS
 from parkgraph.model.records import parse_record
 from parkgraph.runtime.sqlite import add_functions, migrate
+from parkgraph_edge.store.facts import LotFacts
+from parkgraph_edge.store.recount import recount
 from tests.simulation.clouds import DATABASE, CloudSite
 from tests.simulation.lots import LEDGER, LotSite
 from tests.simulation.oracle import Oracle, Promise
 from tests.simulation.restores import looked_into
 
-_FACTS: Final = ("sessions", "spaces", "lots")
+_FACTS: Final = ("sessions", "boots", "spaces", "lots")
 # What only holds while no epoch forgot it.
 _MORE_FACTS: Final = ("admissions", "orders", "keypads", "conflicts", "barred_keys")
 
@@ -122,7 +124,10 @@ def _check_replay(oracle: Oracle, lot: LotSite, at_lot: sqlite3.Connection) -> N
     for epoch, row in lineage(at_lot, lot.name):
         epochs.add(epoch)
         try:
-            apply(lot.name, row["at"], parse_record(row["body"], row["personal"]), replayed)
+            record = parse_record(row["body"], row["personal"])
+            for fault in recount(record, row["at"], LotFacts(replayed, lot.name), []):
+                oracle.accuse("violation", f"{lot.name}: {fault}")
+            apply(lot.name, row["at"], record, replayed)
         except Exception as error:  # noqa: BLE001 (whatever it is, it is a violation)
             what = f"{lot.name}: replay fails at {epoch}/{row['seq']} {row['type']}: {error!r}"
             oracle.accuse("violation", what)
@@ -177,6 +182,7 @@ def _check_acknowledged(
             if fault:
                 who = f"{promise.side} {promise.session} of {promise.vehicle.plate}"
                 oracle.accuse("lost", f"{lot.name}: {who} {fault}")
+    _check_bills(oracle, lot, rows)
     _check_ends(oracle, lot, at_lot, rows)
     _check_requests(oracle, lot, at_lot, "session_reserved")
     _check_requests(oracle, lot, in_cloud, "allotment_sold")
@@ -193,6 +199,15 @@ def _fault_of(promise: Promise, row: sqlite3.Row | None) -> str | None:
     if row["plate"] != promise.vehicle.plate and not _may_be_unknown(promise, row):
         return f"has no such buyer: {row['plate']}, {row['state']}"
     return None
+
+
+def _check_bills(oracle: Oracle, lot: LotSite, rows: dict[str, sqlite3.Row]) -> None:
+    """See that nobody pays for more time than he was inside, whatever the clocks did."""
+    for promise in oracle.promises:
+        row, inside = rows.get(promise.session), promise.vehicle.inside_seconds
+        if promise.lot is lot and row and (row["elapsed_seconds"] or 0) > inside + 5:
+            what = f"{promise.session} is charged {row['elapsed_seconds']} s of {inside:.0f} s"
+            oracle.accuse("violation", f"{lot.name}: {what}")
 
 
 def _check_ends(

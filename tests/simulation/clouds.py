@@ -1,18 +1,18 @@
-"""The cloud of the simulated world: its machine runs the real links, allotments and sales."""
+"""The cloud of the simulated world: its machine runs the real core."""
 
 import functools
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
-from parkgraph.journal.ledger import MIGRATIONS, Moment
+from parkgraph.front.keys import FixedKeys
+from parkgraph.journal.ledger import MIGRATIONS
 from parkgraph.runtime import loops
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.sqlite import migrate
 from parkgraph.runtime.writer import Writer
-from parkgraph_cloud.allotments import Allotments
+from parkgraph_cloud.core import Core
 from parkgraph_cloud.fleet import FleetView
-from parkgraph_cloud.links import LotLinks
 from tests.simulation.engine import Simulation
 from tests.simulation.lots import BROKER
 from tests.simulation.machines import Machine
@@ -50,23 +50,18 @@ class CloudSite:
         reader = machine.reader(connection)
         clock = machine.clock
         try:
-            allotments = Allotments(writer, reader, clock=clock, random=machine.random)  # type: ignore[arg-type]
-            links = LotLinks(
+            core = Core(
                 writer,
                 reader,  # type: ignore[arg-type]
+                configured=FixedKeys({}),
                 clock=clock,
-                moment=lambda: Moment(clock.now(), machine.random),
+                random=machine.random,
             )
-            self.front = FleetView(reader, allotments.ledger)  # type: ignore[arg-type]
+            await core.ready()
+            self.front = core.fleet
             client = f"cloud-{machine.starts}"
             connect: Any = functools.partial(self.network.connect, BROKER, client=client)
-            await loops.run(
-                {
-                    "links": links.keep_up(connect),
-                    "allotments": allotments.run(),
-                    "database": writer.run(),
-                }
-            )
+            await loops.run(core.loops(connect))
         finally:
             self.connection = None
             await writer.close()

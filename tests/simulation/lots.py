@@ -12,6 +12,7 @@ from typing import Any, Final
 from parkgraph.journal.ledger import MIGRATIONS, JournalLedger, Ledger
 from parkgraph.journal.messages import LotState
 from parkgraph.journal.tail import Tail
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     Direction,
     LaneDescription,
@@ -26,7 +27,7 @@ from parkgraph.runtime.writer import Writer
 from parkgraph_edge.gateway import Books, Gateway, LedgerIsBackError, Surroundings, open_books
 from parkgraph_edge.http.lot import LotFront
 from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
-from parkgraph_edge.store.terms import LotTerms, Tariff
+from parkgraph_edge.store.terms import LotTerms
 from tests.simulation.barriers import Accepted, SimulatedBarrier
 from tests.simulation.engine import Simulation
 from tests.simulation.machines import Machine
@@ -38,7 +39,7 @@ TAIL: Final = "ledger.tail"
 BROKER: Final = "mqtt://broker:1883"
 LEDGER_RETRY_SECONDS: Final = 30.0  # as the daemon has it
 OPEN_SECONDS: Final = 8.0
-RATE_MINOR: Final = 320
+RATES: Final = RateCard(version="rates-1", currency="EUR", unit_minor=320)
 # As the daemon has it: whatever keeps the ledger shut, the exits have to open.
 _NO_LEDGER: Final = (UnavailableError, CorruptError, sqlite3.Error)
 
@@ -67,7 +68,7 @@ class LotSite:
         self.description = self._described(options)
         self.terms = LotTerms(
             lot=name,
-            tariff=Tariff("EUR", RATE_MINOR),
+            rates=RATES,
             entry_lane="in",
             code_key=f"key of {name}".encode().ljust(32, b"."),
             allotments={
@@ -103,7 +104,7 @@ class LotSite:
         async with self._books(machine) as (books, reason):
             connect: Any = functools.partial(self.network.connect, BROKER)
             around = Surroundings(machine.clock, connect, self._sensed)
-            gateway = Gateway(self.terms, books, around, reason=reason)
+            gateway = Gateway(self.terms, self.description, books, around, reason=reason)
             lanes = [self._lane(street, machine, gateway.ledger) for street in self.streets]
             work = gateway.loops(lambda head: self._state(machine, head), lanes)
             if books is None:

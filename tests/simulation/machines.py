@@ -33,6 +33,7 @@ class MachineClock:
         self._began_at = loop.time()
         self._powered_at = loop.time()
         self._offset = timedelta()
+        self._boots = 1
 
     def now(self) -> datetime:
         passed = timedelta(seconds=self._loop.time() - self._began_at)
@@ -40,6 +41,13 @@ class MachineClock:
 
     def boot_seconds(self) -> float:
         return self._loop.time() - self._powered_at
+
+    def boot_id(self) -> str:
+        return f"boot-{self._boots}"
+
+    def is_trusted(self) -> bool:
+        """Whether nobody has set the wall clock since it was right."""
+        return not self._offset
 
     @property
     def offset_seconds(self) -> float:
@@ -55,8 +63,9 @@ class MachineClock:
         self._offset = timedelta()
 
     def power_on(self) -> None:
-        """Count the boot clock from now."""
+        """Count the boot clock from now, of another boot."""
         self._powered_at = self._loop.time()
+        self._boots += 1
 
 
 class Machine:

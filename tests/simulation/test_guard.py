@@ -19,7 +19,7 @@ FOLDERS: Final = {
 FILES: Final = {
     "edge/parkgraph_edge/daemon.py": "a composition root",
     "cloud/parkgraph_cloud/daemon.py": "a composition root",
-    "library/parkgraph/client/__init__.py": "a caller's own process, which waits with jitter",
+    "library/parkgraph/client/outside.py": "a caller's own process, which waits with jitter",
     "edge/parkgraph_edge/recovery_command.py": "a command of an operator, while nothing runs",
     "edge/parkgraph_edge/journal_show.py": "a command of an operator, which follows a journal",
 }

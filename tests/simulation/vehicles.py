@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import pickle
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, TypeVar
 
-from parkgraph.front.operations import Principal
+from parkgraph.front.contract import Principal
+from parkgraph.journal.answers import Seal, Told
 from parkgraph.model.api import SessionRequest
 from parkgraph.model.api import Vehicle as VehicleBody
 from parkgraph.model.errors import CallRefusedError, ErrorCode
+from parkgraph.model.scopes import Scope
 from parkgraph.model.sessions import Session
 from parkgraph.runtime.errors import RefusedError, UnavailableError
 from parkgraph_firmware_sim.cars import Car, Where
@@ -22,7 +25,7 @@ from tests.simulation.options import Options
 from tests.simulation.oracle import Oracle, Promise
 from tests.simulation.streets import Street
 
-KEY: Final = Principal(key_id="simulated000", fleet=None)
+KEY: Final = Principal("simulated000", None, frozenset(Scope))
 _SIGN: Final = (
     "SELECT session, space FROM sessions"
     " WHERE plate = ? AND state IN ('arriving', 'parked', 'leaving')"
@@ -67,9 +70,17 @@ class Vehicle:
         self.text_read: str | None = None
         self.space: str | None = None
         self.is_inside = False
+        self.came_in_at = 0.0
+        self.left_at: float | None = None
         self.where = "away"
         self._left: asyncio.Future[Where] | None = None
         self._calls = 0
+
+    @property
+    def inside_seconds(self) -> float:
+        """For how long it was, or is, inside."""
+        left_at = self.lot.machine.loop.time() if self.left_at is None else self.left_at
+        return left_at - self.came_in_at
 
     # Called by the street that it is in.
 
@@ -140,7 +151,7 @@ class Vehicle:
 
         async def reserve() -> Session:
             site = lot if side == "lot" else cloud
-            return await site.front_door().reserve(KEY, request, idempotency=digest)
+            return _stay(await site.front_door().reserve(KEY, request, _seal(digest)))
 
         machine = lot.machine if side == "lot" else cloud.machine
         tries = 2 + int(self.random.expovariate(1 / 6))
@@ -185,6 +196,7 @@ class Vehicle:
             where = await self._pass(self.lot.entry, patience=patience)
             if where is Where.INSIDE:
                 self.is_inside = True
+                self.came_in_at = self.lot.machine.loop.time()
                 self.where = "inside"
                 return True
         return False
@@ -291,6 +303,7 @@ class Vehicle:
                 lot.put(self.space, self.plate)
             await asyncio.sleep(self.random.uniform(10, 60))
         self.is_inside, self.where = False, "gone"
+        self.left_at = lot.machine.loop.time()
         for promise in self.promises:
             promise.is_over = True
 
@@ -300,10 +313,24 @@ class Vehicle:
             digest = self.random.randbytes(32).hex()
 
             async def end(name: str = promise.session, digest: str = digest) -> Session:
-                return await lot.front_door().end(KEY, name, idempotency=digest)
+                door = lot.front_door()
+                stay = await door.session(name)
+                if stay is None:
+                    raise RefusedError("the lot does not know it")
+                return _stay(await door.end(KEY, stay, _seal(digest)))
 
             answer = await self._ask(lot.machine, end, tries=4)
             if isinstance(answer, Session):
                 self.town.oracle.now = lot.machine.loop.time()
                 self.town.oracle.ended(lot, digest, answer)
                 return
+
+
+def _seal(digest: str) -> Seal[Session]:
+    """Return how a vehicle is answered: with the stay as it was when the request came first."""
+    return Seal(digest, "", lambda stay: pickle.dumps(stay).hex())
+
+
+def _stay(told: Told) -> Session:
+    stay: Session = pickle.loads(bytes.fromhex(told.text))
+    return stay

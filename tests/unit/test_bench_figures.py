@@ -28,6 +28,7 @@ def a_round(server: str, *, per_second: float = 100.0, **statuses: int) -> Round
         sessions_found=200,
         commits=20,
         per_cpu_second=500.0,
+        resident_mib=80.0,
     )
 
 

@@ -54,6 +54,10 @@ class Mistake(NamedTuple):
     hints: tuple[str, ...]
 
 
+INCREMENT = "rates.increment_minutes"
+CAP = "rates.daily_cap"
+TAX = "rates.tax_percent"
+
 MISTAKES = [
     Mistake("time_zone =", "timezone =", 4, "lot.timezone", ("did you mean time_zone?",)),
     Mistake(
@@ -72,6 +76,27 @@ MISTAKES = [
     Mistake('"3.50"', '"3.505"', 6, "lot.rate_per_hour", ("3 decimals, USD has 2",)),
     Mistake('"3.50"', '"3,50"', 6, "lot.rate_per_hour", ("such as 3.50",)),
     Mistake('"3.50"', '"-1"', 6, "lot.rate_per_hour", ("below zero",)),
+    Mistake('"3.50"', '"99999999999.00"', 6, "lot.rate_per_hour", ("write a smaller amount",)),
+    Mistake("spaces =", "latitude = 34.05\nspaces =", 7, "lot.latitude", ("add lot.longitude",)),
+    Mistake("spaces =", "longitude = 0.0\nspaces =", 7, "lot.longitude", ("add lot.latitude",)),
+    Mistake("spaces =", "latitude = 90.1\nspaces =", 7, "lot.latitude", ("-90 to 90",)),
+    Mistake("spaces =", "synthetic = 1\nspaces =", 7, "lot.synthetic", ("should be a valid bool",)),
+    Mistake("[state]", "[rates]\nincrement_minutes = 7\n[state]", 15, INCREMENT, ("such as 1, 5",)),
+    Mistake("[state]", "[rates]\nincrement_minutes = 0\n[state]", 15, INCREMENT, ("divisor",)),
+    Mistake("[state]", "[rates]\ngrace_minutes = -1\n[state]", 15, "rates.grace_minutes", ("-1",)),
+    Mistake("[state]", "[rates]\ndaily_cap = 24\n[state]", 15, CAP, ('in quotes: "24"',)),
+    Mistake("[state]", '[rates]\ndaily_cap = "-1"\n[state]', 15, CAP, ("below zero",)),
+    Mistake("[state]", '[rates]\ndaily_cap = "24.001"\n[state]', 15, CAP, ("USD has 2",)),
+    Mistake("[state]", "[rates]\ntax_percent = 9.5\n[state]", 15, TAX, ("write it in quotes",)),
+    Mistake("[state]", '[rates]\ntax_percent = "9.505"\n[state]', 15, TAX, ("at most 2 decimals",)),
+    Mistake("[state]", '[rates]\ntax_percent = "101"\n[state]', 15, TAX, ("0 to 100",)),
+    Mistake(
+        "[state]",
+        '[rates]\nautonomous_rate_per_hour = "x"\n[state]',
+        15,
+        "rates.autonomous_rate_per_hour",
+        ("such as 3.50",),
+    ),
     Mistake('["S-01", "S-02"]', '"S-01"', 7, "lot.spaces", ('spaces = ["S-01", "S-02"]',)),
     Mistake('"S-02"', '\n "S 02"', 8, "lot.spaces[1]", ("ids of all spaces",)),
     Mistake('"S-02"', '"S-01"', 7, "lot.spaces", ('names "S-01" more than once',)),
@@ -197,7 +222,7 @@ def test_what_the_mistakes_are_made_in_works(file: Path) -> None:
     settings = load_settings(file).settings
 
     assert settings.space_count == 2
-    assert settings.lot.rate_per_hour_minor == 350
+    assert settings.rate_card.unit_minor == 350
 
 
 def test_all_faults_are_told_in_the_order_of_the_file(file: Path) -> None:

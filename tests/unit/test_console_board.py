@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from parkgraph.journal.messages import LotState
+from parkgraph.runtime.zones import find_zone
 from parkgraph_cloud.console.board import (
     Board,
     Facts,
@@ -14,7 +15,6 @@ from parkgraph_cloud.console.board import (
     build_board,
     build_facts,
     find_link,
-    find_zone,
 )
 
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)

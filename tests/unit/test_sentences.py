@@ -6,9 +6,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
+    AgentRegistered,
     AllotmentGranted,
     AllotmentReclaimed,
     AllotmentReturned,
@@ -17,25 +19,34 @@ from parkgraph.model.records import (
     AllotmentsRenewed,
     AnyRecord,
     BookingTaken,
+    BootTold,
     CancelAsked,
+    ClockAnchored,
     ConflictFound,
     Crossed,
     CrossedUnadmitted,
     Direction,
+    EndAsked,
     EpochBegan,
     ExtensionAsked,
     HoldExtended,
+    KeyAccepted,
     KeyBarred,
+    KeyIssued,
     KeyRevoked,
+    KeyTerms,
     LaneDescription,
     LotDescribed,
     Means,
     NoShowDeclared,
     Personal,
     PresentationRefused,
+    RatesChanged,
+    RatesSet,
     Reason,
     SessionCancelled,
     SessionEnded,
+    SessionExtended,
     SessionReserved,
     SessionTold,
     SessionVoided,
@@ -50,6 +61,16 @@ from parkgraph.model.sentences import Stay, sentence, wants_attention
 
 LOS_ANGELES = ZoneInfo("America/Los_Angeles")
 NOON = datetime(2026, 11, 22, 20, tzinfo=UTC)
+CARD = RateCard(version="summer", currency="USD", unit_minor=350)
+TERMS = KeyTerms(
+    name="AV",
+    digest="0",
+    is_test=True,
+    plan="fleet",
+    scopes=("sessions:write",),
+    fleet="fleet-1",
+    created_at=NOON,
+)
 STAY = Stay(plate="AV-1234", vin=None, space="S-03", currency="USD")
 
 A_SALE: dict[str, Any] = {
@@ -58,8 +79,8 @@ A_SALE: dict[str, Any] = {
     "autonomous": True,
     "space": "S-03",
     "entry_lane": "north-in",
-    "currency": "USD",
-    "rate_minor_per_hour": 350,
+    "rate": CARD.rate_for(autonomous=True),
+    "expected_minutes": 120,
     "estimated_minor": 700,
     "hold_until": NOON,
 }
@@ -83,8 +104,8 @@ SENTENCES: list[tuple[AnyRecord, str]] = [
             autonomous=True,
             space="S-03",
             entry_lane="north-in",
-            currency="USD",
-            rate_minor_per_hour=350,
+            rate=CARD.rate_for(autonomous=True),
+            expected_minutes=120,
             estimated_minor=700,
             hold_until=NOON,
         ),
@@ -166,8 +187,7 @@ SENTENCES: list[tuple[AnyRecord, str]] = [
             session="ses_1",
             space="S-03",
             entry_lane="north-in",
-            currency="USD",
-            rate_minor_per_hour=350,
+            rates=CARD,
             asked_at=NOON,
             lasts_seconds=86400,
         ),
@@ -183,7 +203,13 @@ SENTENCES: list[tuple[AnyRecord, str]] = [
     ),
     (
         BookingTaken(
-            session="ses_1", fleet=None, autonomous=True, estimated_minor=700, hold_until=NOON
+            session="ses_1",
+            fleet=None,
+            autonomous=True,
+            rate=CARD.rate_for(autonomous=True),
+            expected_minutes=120,
+            estimated_minor=700,
+            hold_until=NOON,
         ),
         "booking of AV-1234 for S-03 came from the cloud",
     ),
@@ -201,6 +227,46 @@ SENTENCES: list[tuple[AnyRecord, str]] = [
         ConflictFound(session="ses_1", kind="space_lost", what="refund"),
         "please look, session ses_1: refund",
     ),
+    (
+        ClockAnchored(boot="b1", boot_ms=5_400_000, is_trusted=True),
+        "the clock is right, 1.5 h after a boot",
+    ),
+    (
+        ClockAnchored(boot="b1", boot_ms=0, is_trusted=False),
+        "the clock may be wrong, 0 h after a boot",
+    ),
+    (
+        BootTold(
+            boot="b1",
+            number=1,
+            last_ms=5_400_000,
+            last_at=NOON,
+            is_trusted=False,
+            right_ms=None,
+            right_at=None,
+        ),
+        "told again: a boot that lasted 1.5 h, until 12:00:00",
+    ),
+    (
+        Crossed(
+            admission="adm_1",
+            session="ses_1",
+            lane="south-out",
+            direction=Direction.EXIT,
+            amount_minor=350,
+            elapsed_seconds=9000,
+            is_in_doubt=True,
+            over_seconds=5400,
+        ),
+        (
+            "AV-1234 crossed south-out → left, 1.5 h after its end, 3.50 USD for the 2.5 h that are"
+            " proven"
+        ),
+    ),
+    (
+        SessionEnded(session="ses_1", amount_minor=350, elapsed_seconds=3600, is_in_doubt=True),
+        "stay of AV-1234 ended: 3.50 USD for the 1 h that are proven",
+    ),
     (KeyBarred(key="abc"), "key abc books here no more"),
     (AllotmentsAsked(asked_at=NOON), "the cloud asks for spaces to sell"),
     (
@@ -209,8 +275,20 @@ SENTENCES: list[tuple[AnyRecord, str]] = [
     ),
     (AllotmentReturned(session="ses_1"), "the cloud returns S-03"),
     (CancelAsked(session="ses_1"), "AV-1234 cancelled in the cloud"),
-    (ExtensionAsked(session="ses_1", seconds=1800), "AV-1234 asks for 0.5 h more"),
+    (ExtensionAsked(session="ses_1", minutes=30), "AV-1234 asks for 0.5 h more"),
     (KeyRevoked(key="abc", known=None), "key abc revoked"),
+    (KeyIssued(key="abc", terms=TERMS), "key abc issued to fleet-1"),
+    (KeyAccepted(key="abc", terms=TERMS), "key abc is known here"),
+    (RatesChanged(card=CARD), "rates to be 3.50 USD per hour (summer)"),
+    (RatesSet(card=CARD), "rates are 3.50 USD per hour (summer) now"),
+    (AgentRegistered(agent="ag_1", name="Concierge", purpose=None), "agent Concierge registered"),
+    (EndAsked(session="ses_1"), "AV-1234 ends the stay in the cloud"),
+    (
+        SessionExtended(
+            session="ses_1", hold_until=None, expected_minutes=180, estimated_minor=1050
+        ),
+        "stay of AV-1234 extended, 10.50 USD expected",
+    ),
 ]
 
 

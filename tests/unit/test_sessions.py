@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parkgraph.model.api import STATUS
+from parkgraph.model.api.sessions import STATUS
 from parkgraph.model.records import AnyRecord, NoShowDeclared, SessionEnded
 from parkgraph.model.sessions import (
     OPEN_STATES,

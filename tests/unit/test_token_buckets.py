@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from parkgraph.front.contract import RateClass
 from parkgraph.front.limits import (
     END_USER,
     MOST_BUCKETS,
@@ -16,7 +17,6 @@ from parkgraph.front.limits import (
     TokenBuckets,
     budgets_of_key,
 )
-from parkgraph.front.operations import RateClass
 
 START = 1000.0
 ONE_A_SECOND = Budget("any", 60)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 
 from parkgraph.journal.messages import LotState
 from parkgraph.model.records import parse_record
 from parkgraph.model.sentences import Stay, sentence, wants_attention
+from parkgraph.runtime.zones import find_zone
 
 # A lot says how it is every two seconds.
 SILENT_AFTER: Final = timedelta(seconds=10)
@@ -143,14 +143,6 @@ def build_facts(
         conflicts=tuple(f"session {row['session']}: {row['what']}" for row in conflicts),
         events=tuple(_event(row, zone) for row in events),
     )
-
-
-def find_zone(name: str | None) -> ZoneInfo:
-    """Return the time zone `name`; UTC where there is none of that name."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # which one depends on the name's form
-        return ZoneInfo("UTC")
 
 
 def _lot(row: Mapping[str, Any], facts: Facts, *, now: datetime, is_connected: bool) -> Lot:

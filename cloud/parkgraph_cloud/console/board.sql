@@ -38,7 +38,8 @@ SELECT session, what FROM conflicts WHERE lot = :lot ORDER BY at DESC, session L
 -- name: events
 -- The newest rows of the journal, each with the stay that it is about.
 SELECT journal.seq, journal.at, journal.type, journal.body, journal.personal,
-       sessions.plate, sessions.vin, sessions.space, sessions.currency
+       sessions.plate, sessions.vin, sessions.space,
+       json_extract(sessions.rate, '$.currency') AS currency
   FROM journal
   LEFT JOIN sessions ON sessions.lot = journal.stream AND sessions.session = journal.subject
  WHERE journal.stream = :lot AND journal.epoch = :epoch

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from parkgraph.runtime.queries import load_queries
 from parkgraph.runtime.sqlite import Reader
-from parkgraph_cloud.console.board import Board, Facts, build_board, build_facts, find_zone
+from parkgraph.runtime.zones import find_zone
+from parkgraph_cloud.console.board import Board, Facts, build_board, build_facts
 
 SQL: Final = load_queries("parkgraph_cloud.console", "board.sql")
 

@@ -14,14 +14,20 @@ from parkgraph.runtime.loops import heed_cancellation
 DEVICE_ID: Final = 1
 CONNECT_SECONDS: Final = 2.0
 
+Greet = Callable[[AsyncModbusTcpClient], Awaitable[None]]
+
 
 class ModbusLink:
     """One device at one address, connected when it is needed."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Speak with the device at `host` and `port`."""
+    def __init__(self, host: str, port: int, *, greet: Greet | None = None) -> None:
+        """Speak with the device at `host` and `port`.
+
+        Nothing is asked on a connection before `greet` is done with it; what it raises `ask` does.
+        """
         self._host = host
         self._port = port
+        self._greet = greet
         self._client: AsyncModbusTcpClient | None = None
 
     async def ask(
@@ -43,7 +49,7 @@ class ModbusLink:
             raise UnavailableError(
                 f"{self._host}:{self._port}: {why}; check power, cable and address"
             ) from error
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, UnavailableError):
             self.abort()
             raise
         return answer
@@ -69,4 +75,6 @@ class ModbusLink:
             )
             if not await self._client.connect():
                 raise OSError("connection refused")
+            if self._greet:
+                await self._greet(self._client)
         return self._client

@@ -3,29 +3,58 @@
 from collections.abc import Sequence
 from typing import Final
 
+from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.client.mixin import ModbusClientMixin
 from pymodbus.constants import ExcCodes
+from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
 from pymodbus.pdu.register_message import (
     ReadInputRegistersResponse,
     WriteMultipleRegistersResponse,
 )
 
+from parkgraph.model.sites import LiveSite, SyntheticSite
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
-from parkgraph_edge.devices.modbus import DEVICE_ID, ModbusLink
+from parkgraph_edge.devices.modbus import DEVICE_ID, Greet, ModbusLink
 from parkgraph_edge.rules.barriers import BarrierState, VendOrder
 
 MAP_VERSION: Final = 1
 INPUT_REGISTERS: Final = 20
 READ_SECONDS: Final = 2.0
+# Vendor and product code. Source: `firmware-sim/README.md`, section 3.
+SIMULATOR: Final = (b"Park Graph", b"firmware-sim")
+
+
+def live_barrier(_site: LiveSite, host: str, port: int, clock: Clock) -> "ModbusBarrier":
+    """Return the barrier of a lot with real hardware."""
+    return ModbusBarrier(host, port, clock)
+
+
+def simulated_barrier(site: SyntheticSite, host: str, port: int, clock: Clock) -> "ModbusBarrier":
+    """Return the barrier of a synthetic lot: it has nothing to do with a real controller.
+
+    On each connection the controller has to say that it is simulated, or is asked for nothing and
+    its barrier is unavailable: what is meant for a sandbox moves nothing, wherever it points.
+    """
+
+    async def greet(client: AsyncModbusTcpClient) -> None:
+        answer = await client.read_device_information(device_id=DEVICE_ID)
+        if not is_simulated(answer):
+            raise UnavailableError(
+                f"{host}:{port} does not identify itself as simulated, and {site.lot} is a"
+                " synthetic lot; write the address of parkgraph-firmware-sim, or synthetic = false"
+            )
+
+    return ModbusBarrier(host, port, clock, greet=greet)
 
 
 class ModbusBarrier:
-    """A barrier at a Modbus TCP address."""
+    """A barrier at a Modbus TCP address. Made by the functions above, as the site allows."""
 
-    def __init__(self, host: str, port: int, clock: Clock) -> None:
+    def __init__(self, host: str, port: int, clock: Clock, *, greet: Greet | None = None) -> None:
         """Speak with the controller at `host` and `port`; deadlines are by `clock`."""
-        self._link = ModbusLink(host, port)
+        self._link = ModbusLink(host, port, greet=greet)
         self._clock = clock
 
     async def read(self) -> BarrierState:
@@ -56,6 +85,16 @@ class ModbusBarrier:
             raise RefusedError(_why_refused(answer.exception_code, order))
         if not isinstance(answer, WriteMultipleRegistersResponse) or answer.address != 0:
             raise CorruptError(f"the controller answers an order with {answer}")
+
+
+def is_simulated(answer: ModbusPDU) -> bool:
+    """Say whether a controller that was asked for its device identification is a simulated one.
+
+    Source: Modbus application protocol V1.1b3, section 6.21.
+    """
+    if answer.isError() or not isinstance(answer, ReadDeviceInformationResponse):
+        return False
+    return (answer.information.get(0), answer.information.get(1)) == SIMULATOR
 
 
 def decode(registers: Sequence[int], *, asked_at: float) -> BarrierState:

@@ -17,17 +17,31 @@ FACT_TABLES: Final = (
     "lots",
     "spaces",
     "sessions",
+    "boots",
     "admissions",
     "orders",
     "keypads",
     "conflicts",
     "barred_keys",
+    "keys",
+    "rate_cards",
+    "agents",
 )
 # So many rows are read and hashed in about a millisecond.
 SLICE: Final = 50
 MOST_UNREADABLE: Final = 50
 
-_LIVE: Final = ("lots", "spaces", "keypads", "keys", "admissions", "orders")
+_LIVE: Final = (
+    "lots",
+    "spaces",
+    "keypads",
+    "barred_keys",
+    "keys",
+    "rate_cards",
+    "boots",
+    "admissions",
+    "orders",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,17 @@ SELECT sessions.*, spaces.*
 -- name: live_keypads
 SELECT * FROM keypads WHERE lot = :lot;
 
--- name: live_keys
+-- name: live_barred_keys
 SELECT * FROM barred_keys WHERE lot = :lot;
+
+-- name: live_keys
+SELECT * FROM keys WHERE lot = :lot;
+
+-- name: live_rate_cards
+SELECT * FROM rate_cards WHERE lot = :lot;
+
+-- name: live_boots
+SELECT * FROM boots WHERE lot = :lot;
 
 -- name: live_admissions
 SELECT * FROM admissions WHERE lot = :lot AND outcome IS NULL;
@@ -50,6 +59,9 @@ SELECT *, rowid AS place FROM spaces WHERE rowid > :after ORDER BY rowid LIMIT :
 -- name: sessions
 SELECT *, rowid AS place FROM sessions WHERE rowid > :after ORDER BY rowid LIMIT :limit;
 
+-- name: boots
+SELECT *, rowid AS place FROM boots WHERE rowid > :after ORDER BY rowid LIMIT :limit;
+
 -- name: admissions
 SELECT *, rowid AS place FROM admissions WHERE rowid > :after ORDER BY rowid LIMIT :limit;
 
@@ -65,10 +77,20 @@ SELECT *, rowid AS place FROM conflicts WHERE rowid > :after ORDER BY rowid LIMI
 -- name: barred_keys
 SELECT *, rowid AS place FROM barred_keys WHERE rowid > :after ORDER BY rowid LIMIT :limit;
 
+-- name: keys
+SELECT *, rowid AS place FROM keys WHERE rowid > :after ORDER BY rowid LIMIT :limit;
+
+-- name: rate_cards
+SELECT *, rowid AS place FROM rate_cards WHERE rowid > :after ORDER BY rowid LIMIT :limit;
+
+-- name: agents
+SELECT *, rowid AS place FROM agents WHERE rowid > :after ORDER BY rowid LIMIT :limit;
+
 -- name: told_before
 -- The rows before a place, newest first, each with the stay that it is about.
 SELECT journal.*, journal.rowid AS place,
-       sessions.plate, sessions.vin, sessions.space, sessions.currency
+       sessions.plate, sessions.vin, sessions.space,
+       CASE WHEN json_valid(sessions.rate) THEN json_extract(sessions.rate, '$.currency') END AS currency
   FROM journal
   LEFT JOIN sessions ON sessions.session = journal.subject
  WHERE journal.rowid < :before
@@ -77,7 +99,8 @@ SELECT journal.*, journal.rowid AS place,
 
 -- name: told_after
 SELECT journal.*, journal.rowid AS place,
-       sessions.plate, sessions.vin, sessions.space, sessions.currency
+       sessions.plate, sessions.vin, sessions.space,
+       CASE WHEN json_valid(sessions.rate) THEN json_extract(sessions.rate, '$.currency') END AS currency
   FROM journal
   LEFT JOIN sessions ON sessions.session = journal.subject
  WHERE journal.rowid > :after

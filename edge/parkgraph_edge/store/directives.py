@@ -8,6 +8,7 @@ from typing import Final
 
 from parkgraph.journal.ledger import Decision, Moment
 from parkgraph.model.codes import issue_code
+from parkgraph.model.errors import CallRefusedError
 from parkgraph.model.ids import RANDOM_BYTES, new_id
 from parkgraph.model.loans import CLASSES_FOR
 from parkgraph.model.plates import parse_plate
@@ -22,24 +23,30 @@ from parkgraph.model.records import (
     BookingTaken,
     CancelAsked,
     ConflictFound,
+    EndAsked,
     EpochBegan,
     ExtensionAsked,
-    HoldExtended,
+    KeyAccepted,
     KeyBarred,
+    KeyIssued,
     KeyRevoked,
     Personal,
+    RatesChanged,
+    RatesSet,
     SessionCancelled,
     SessionReserved,
     SessionVoided,
     SpaceReassigned,
 )
-from parkgraph.model.sessions import Session, SessionState
+from parkgraph.model.sessions import OPEN_STATES, Session, SessionState
 from parkgraph_edge.rules.allotments import Sale, count_to_lend, meet_sale
 from parkgraph_edge.rules.spaces import assign
+from parkgraph_edge.store.bookings import End, Extend
 from parkgraph_edge.store.facts import Allotment, LotFacts
 from parkgraph_edge.store.terms import LotTerms
 
 MOST_LENT_AT_ONCE: Final = 64
+_ENDED: Final = frozenset(SessionState) - OPEN_STATES | {SessionState.LEAVING}
 
 
 class NoDirectiveError(ValueError):
@@ -75,11 +82,11 @@ class TakeDirective:
             case AllotmentsAsked():
                 return _lend(self.terms, self.directive, facts, self.occupied, moment)
             case AllotmentSold():
-                return _take_sale(self.directive, facts, self.occupied, moment.at)
-            case AllotmentReturned() | CancelAsked() | ExtensionAsked():
-                return _change(self.directive, facts)
-            case KeyRevoked():
-                return _bar(self.directive, facts)
+                return _take_sale(self.directive, facts, self.occupied, facts.steady_time(moment))
+            case AllotmentReturned() | CancelAsked() | ExtensionAsked() | EndAsked():
+                return _change(self.directive, facts, self.actor, moment)
+            case KeyIssued() | KeyRevoked() | RatesChanged():
+                return _keep(self.directive, facts)
             case EpochBegan():
                 return ()
             case _:
@@ -173,7 +180,7 @@ def _lend(
     records: list[AnyRecord] = []
     if ids := _renewable(terms, asked, lent):
         records.append(AllotmentsRenewed(sessions=ids, asked_at=asked_at, lasts_seconds=seconds))
-    codes = _Codes(facts)
+    codes, rates = _Codes(facts), facts.rates(terms.rates)
     for space_class, most in sorted(terms.allotments.items()):
         free = [
             space
@@ -190,8 +197,7 @@ def _lend(
                     session=session,
                     space=space.space,
                     entry_lane=terms.entry_lane,
-                    currency=terms.tariff.currency,
-                    rate_minor_per_hour=terms.tariff.rate_minor_per_hour,
+                    rates=rates,
                     asked_at=asked_at,
                     lasts_seconds=seconds,
                     personal=Personal(gate_code=code),
@@ -265,6 +271,8 @@ def _taken(sold: AllotmentSold, now: datetime) -> BookingTaken:
         session=sold.session,
         fleet=sold.fleet,
         autonomous=sold.autonomous,
+        rate=sold.rate,
+        expected_minutes=sold.expected_minutes,
         estimated_minor=sold.estimated_minor,
         hold_until=now + timedelta(seconds=sold.arrive_within_seconds),
         request=sold.request,
@@ -300,8 +308,8 @@ def _take_unknown_sale(
             autonomous=sold.autonomous,
             space=space.space,
             entry_lane=sold.entry_lane,
-            currency=sold.currency,
-            rate_minor_per_hour=sold.rate_minor_per_hour,
+            rate=sold.rate,
+            expected_minutes=sold.expected_minutes,
             estimated_minor=sold.estimated_minor,
             hold_until=now + timedelta(seconds=sold.arrive_within_seconds),
             request=sold.request,
@@ -311,9 +319,12 @@ def _take_unknown_sale(
 
 
 def _change(
-    directive: AllotmentReturned | CancelAsked | ExtensionAsked, facts: LotFacts
-) -> list[AnyRecord]:
-    """Return, cancel or hold for longer what is still awaited; a vehicle that came is stronger."""
+    directive: AllotmentReturned | CancelAsked | ExtensionAsked | EndAsked,
+    facts: LotFacts,
+    actor: str,
+    moment: Moment,
+) -> Sequence[AnyRecord]:
+    """Do to a stay what its buyer, or the cloud, wants; a vehicle that came is stronger."""
     stay = facts.session(directive.session)
     state = stay.state if stay else None
     match directive:
@@ -321,14 +332,41 @@ def _change(
             return [AllotmentReclaimed(session=directive.session, why="returned")]
         case CancelAsked() if state is SessionState.RESERVED:
             return [SessionCancelled(session=directive.session)]
-        case ExtensionAsked() if stay and state is SessionState.RESERVED:
-            until = stay.hold_until + timedelta(seconds=directive.seconds)
-            return [HoldExtended(session=directive.session, hold_until=until)]
-        case ExtensionAsked():
-            what = f"extension void, the stay is {state or 'unknown'}: refund what was paid for it"
-            return [_refused(directive.session, what)]
+        case EndAsked() if state in _ENDED:
+            return []  # it has what its buyer wants
+        case ExtensionAsked() | EndAsked():
+            return _heed(directive, facts, actor, moment)
         case _:
             return []
+
+
+def _heed(
+    asked: ExtensionAsked | EndAsked, facts: LotFacts, actor: str, moment: Moment
+) -> Sequence[AnyRecord]:
+    """Do what the same call at the lot would; tell a person where it would be refused."""
+    command: End | Extend = (
+        End(facts.lot, actor, asked.session, asked.request)
+        if isinstance(asked, EndAsked)
+        else Extend(facts.lot, actor, asked.session, asked.minutes)
+    )
+    try:
+        return command.decide(facts.connection, moment).records
+    except CallRefusedError as error:
+        what = f"the end that was asked for in the cloud was refused: {error.message}"
+        if isinstance(asked, ExtensionAsked):
+            what = f"extension void, refund what was paid for it: {error.message}"
+        return [_refused(asked.session, what)]
+
+
+def _keep(ruled: KeyIssued | KeyRevoked | RatesChanged, facts: LotFacts) -> list[AnyRecord]:
+    """Take over what the cloud owns."""
+    match ruled:
+        case KeyIssued():
+            return [KeyAccepted(key=ruled.key, terms=ruled.terms)]
+        case KeyRevoked():
+            return _bar(ruled, facts)
+        case RatesChanged():
+            return [RatesSet(card=ruled.card)]
 
 
 def _bar(revoked: KeyRevoked, facts: LotFacts) -> list[AnyRecord]:

@@ -4,12 +4,15 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from parkgraph.journal.apply import FactsConflictError
 from parkgraph.journal.digests import damaged, fault_of
-from parkgraph.journal.facts import session_of
+from parkgraph.journal.facts import boot_of, session_of
+from parkgraph.journal.ledger import Moment
+from parkgraph.model.elapsed import Boot, BootTime, Instant
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import Place, SpaceClass
 from parkgraph.model.sessions import OPEN_STATES, Session, SessionState
 from parkgraph.runtime.errors import UnavailableError
@@ -19,6 +22,8 @@ from parkgraph_edge.rules.spaces import FreeSpace
 
 SQL: Final = load_queries("parkgraph_edge.store", "facts.sql")
 
+# Less is no step: NTP slews it away, and nobody is charged for it.
+SMALLEST_STEP: Final = timedelta(seconds=2)
 _OVER: Final = frozenset(SessionState) - OPEN_STATES
 
 
@@ -45,6 +50,20 @@ class LostSpace:
 
 
 @dataclass(frozen=True, slots=True)
+class Clocks:
+    """The time that `passed` since an anchor, and by how much the wall clock differs from that."""
+
+    passed: timedelta
+    step: timedelta
+    was_trusted: bool
+
+    @property
+    def is_stepped(self) -> bool:
+        """Whether somebody set the wall clock."""
+        return abs(self.step) > SMALLEST_STEP
+
+
+@dataclass(frozen=True, slots=True)
 class LotFacts:
     """The facts of one lot, through the writer's connection; each row fits its digest.
 
@@ -58,6 +77,31 @@ class LotFacts:
         """Return one stay of this lot."""
         rows = self._rows("session", session=session)
         return session_of(rows[0]) if rows else None
+
+    def boots(self) -> dict[str, Boot]:
+        """Return the runs of the lot's machine that an open stay may need, by their ids."""
+        return {row["boot"]: boot_of(row) for row in self._rows("boots")}
+
+    def clocks_before(self, moment: Moment) -> Clocks | None:
+        """Return what both clocks did since they were last anchored in this run of the machine."""
+        rows = self._rows("boot", boot=moment.boot)
+        if not rows:
+            return None
+        passed = timedelta(milliseconds=moment.boot_ms - rows[0]["last_ms"])
+        step = moment.at - datetime.fromisoformat(rows[0]["last_at"]) - passed
+        return Clocks(passed, step, bool(rows[0]["is_trusted"]))
+
+    def steady_time(self, moment: Moment) -> datetime:
+        """Return the time by which holds are made and judged: the wall clock's, but for steps.
+
+        Those count once they are recorded, with the holds that they move.
+        """
+        before = self.clocks_before(moment)
+        return moment.at - before.step if before and before.is_stepped else moment.at
+
+    def reserved(self) -> list[Session]:
+        """Return the stays whose vehicle is awaited."""
+        return [session_of(row) for row in self._rows("reserved")]
 
     def sessions_by_plate(self, folded: str) -> list[Session]:
         """Return the open stays whose plate folds to `folded`, at most 64."""
@@ -110,6 +154,19 @@ class LotFacts:
             for row in rows
         ]
 
+    def rate_card(self) -> RateCard | None:
+        """Return what the cloud has set for the lot, if anything."""
+        rows = self._rows("rate_card")
+        return RateCard.model_validate_json(rows[0]["card"]) if rows else None
+
+    def rates(self, configured: RateCard) -> RateCard:
+        """Return what bookings cost from now on: what the cloud has set, else as `configured`.
+
+        A card in other money than the lot's is not used: cloud and lot were told different things.
+        """
+        card = self.rate_card()
+        return card if card and card.currency == configured.currency else configured
+
     def is_barred(self, key: str) -> bool:
         """Say whether the key was revoked."""
         return bool(self._rows("is_barred", key=key))
@@ -145,6 +202,15 @@ class LotFacts:
         """Return the newest description of the lot, as recorded."""
         rows = self._rows("lot_description")
         return rows[0]["description"] if rows else None
+
+    def admitted_at(self, admission: str) -> Instant | None:
+        """Return when an admission was granted, by both clocks."""
+        rows = self._rows("admission", admission=admission)
+        if not rows:
+            return None
+        boot = rows[0]["granted_boot"]
+        time = BootTime(boot, rows[0]["granted_boot_ms"]) if boot else None
+        return Instant(datetime.fromisoformat(rows[0]["granted_at"]), time)
 
     def admission_open(self, lane: str) -> sqlite3.Row | None:
         """Return the admission of `lane` that was neither crossed nor lapsed."""

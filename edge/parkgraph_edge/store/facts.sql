@@ -16,13 +16,6 @@ SELECT * FROM spaces
  ORDER BY space
  LIMIT :limit;
 
--- name: count_free
--- For people: counts rows without a look at their digests.
-SELECT space_class, COUNT(*) AS spaces, COUNT(*) FILTER (WHERE holder IS NULL) AS free
-  FROM spaces
- WHERE lot = :lot AND is_listed = 1
- GROUP BY space_class;
-
 -- name: open_session_of_vehicle
 -- Two selects, each by its unique index; one with OR would read every open session of the lot.
 SELECT * FROM sessions
@@ -38,6 +31,12 @@ SELECT * FROM sessions
 SELECT * FROM sessions
  WHERE lot = :lot AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
    AND gate_code = :gate_code;
+
+-- name: boots
+SELECT * FROM boots WHERE lot = :lot;
+
+-- name: boot
+SELECT * FROM boots WHERE lot = :lot AND boot = :boot;
 
 -- name: session
 SELECT * FROM sessions WHERE lot = :lot AND session = :session;
@@ -60,8 +59,16 @@ SELECT * FROM sessions
  ORDER BY session
  LIMIT :limit;
 
+-- name: reserved
+SELECT * FROM sessions
+ WHERE lot = :lot AND state IN ('allotted', 'reserved') AND state = 'reserved' -- as its index
+ ORDER BY session;
+
 -- name: keypad
 SELECT * FROM keypads WHERE lot = :lot AND lane = :lane;
+
+-- name: admission
+SELECT * FROM admissions WHERE lot = :lot AND admission = :admission;
 
 -- name: admission_open
 SELECT * FROM admissions
@@ -102,6 +109,9 @@ SELECT sessions.*, spaces.*
                                AND conflicts.kind = 'space_blocked')))
  ORDER BY sessions.session
  LIMIT :limit;
+
+-- name: rate_card
+SELECT * FROM rate_cards WHERE lot = :lot;
 
 -- name: is_barred
 SELECT * FROM barred_keys WHERE lot = :lot AND key = :key;

@@ -10,7 +10,6 @@ from parkgraph.journal.ledger import Decision, Moment
 from parkgraph.model.ids import RANDOM_BYTES, new_id
 from parkgraph.model.loans import HOLD
 from parkgraph.model.plates import Plate
-from parkgraph.model.prices import price_minor
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
@@ -29,6 +28,7 @@ from parkgraph.model.records import (
     VendOutcome,
 )
 from parkgraph.model.sessions import TRANSITIONS, Session, SessionState
+from parkgraph_edge.rules.bills import bill
 from parkgraph_edge.rules.lanes import Effect, Finding
 from parkgraph_edge.rules.presentations import lock_after, match_code, match_plate
 from parkgraph_edge.store.facts import LotFacts
@@ -114,9 +114,9 @@ class Present:
     ) -> Decision[Admitted | Refused]:
         """Admit the vehicle and order the vend, or say why not."""
         facts = LotFacts(connection, self.gate.lot)
-        found = self._find(facts, moment.at)
+        found = self._find(facts, facts.steady_time(moment))
         if isinstance(found, Reason):
-            return self._refuse(found, facts, moment.at)
+            return self._refuse(found, facts, facts.steady_time(moment))
         return self._admit(found, facts, moment)
 
     def _find(self, facts: LotFacts, now: datetime) -> Session | Reason | None:
@@ -143,6 +143,8 @@ class Present:
             presence=self.presence,
             means=_means(self.presented),
             passages_before=self.gate.passages,
+            boot=moment.boot,
+            boot_ms=moment.boot_ms,
             confidence=seen.confidence if seen else None,
             frame_to_decision_ms=seen.frame_to_decision_ms if seen else None,
             personal=Personal(plate=seen.plate.raw) if seen else None,
@@ -153,7 +155,7 @@ class Present:
             [
                 *_void_twins(session, facts, self.gate.direction),
                 admission,
-                *_hold_unknown(session, moment.at),
+                *_hold_unknown(session, facts.steady_time(moment)),
                 order,
             ],
         )
@@ -234,14 +236,14 @@ class RecordFindings:
         records: list[AnyRecord] = []
         gone: set[str] = set()
         for finding in self.findings:
-            record = self._record(finding, facts, moment.at, gone)
+            record = self._record(finding, facts, moment, gone)
             if isinstance(record, Crossed) and record.session:
                 gone.add(record.session)
             records.append(record)
         return Decision(None, records)
 
     def _record(
-        self, finding: Finding, facts: LotFacts, now: datetime, gone: Container[str]
+        self, finding: Finding, facts: LotFacts, moment: Moment, gone: Container[str]
     ) -> AnyRecord:
         """Return the record of `finding`; the stays in `gone` crossed in the same decision."""
         admission = finding.admission
@@ -252,13 +254,7 @@ class RecordFindings:
         session = self._still_moving(admission.session, facts)
         session = None if session in gone else session
         if finding.effect is Effect.CROSSED:
-            return Crossed(
-                admission=admission.admission,
-                session=session,
-                lane=self.gate.lane,
-                direction=self.gate.direction,
-                amount_minor=self._price(session, facts, now),
-            )
+            return self._crossed(admission.admission, session, facts, moment)
         return AdmissionLapsed(
             admission=admission.admission,
             session=session,
@@ -271,15 +267,25 @@ class RecordFindings:
         stay = facts.session(session) if session else None
         return stay.session if stay and (stay.state, Crossed) in TRANSITIONS else None
 
-    def _price(self, session: str | None, facts: LotFacts, now: datetime) -> int | None:
-        if session is None or self.gate.direction is Direction.ENTRY:
-            return None
-        stay = facts.session(session)
-        if stay is None or stay.entered_at is None:
-            return None
-        price = price_minor(stay.rate_minor_per_hour, now - stay.entered_at)
-        # A price once told never rises.
-        return price if stay.amount_minor is None else min(price, stay.amount_minor)
+    def _crossed(
+        self, admission: str, session: str | None, facts: LotFacts, moment: Moment
+    ) -> Crossed:
+        stay = facts.session(session) if session else None
+        leaves = stay is not None and self.gate.direction is Direction.EXIT
+        until = facts.admitted_at(admission) or moment.instant
+        owed = bill(stay, until, facts.boots()) if stay and leaves else None
+        return Crossed(
+            admission=admission,
+            session=session,
+            lane=self.gate.lane,
+            direction=self.gate.direction,
+            amount_minor=owed.amount_minor if owed else None,
+            boot=moment.boot,
+            boot_ms=moment.boot_ms,
+            elapsed_seconds=owed.elapsed_seconds if owed else None,
+            is_in_doubt=owed.is_in_doubt if owed else None,
+            over_seconds=owed.over_seconds if owed else None,
+        )
 
 
 def _void_twins(

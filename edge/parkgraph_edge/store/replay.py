@@ -16,6 +16,8 @@ from parkgraph.model.records import Personal, parse_record
 from parkgraph.model.sessions import UnexpectedRecordError
 from parkgraph.runtime.sqlite import add_functions, connect, migrate
 from parkgraph_edge.store.audit import AUDIT, FACT_TABLES
+from parkgraph_edge.store.facts import LotFacts
+from parkgraph_edge.store.recount import recount
 
 EDGE_MIGRATIONS: Final = "parkgraph_edge.store.migrations"
 
@@ -25,11 +27,15 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "lots": ("lot",),
     "spaces": ("lot", "space"),
     "sessions": ("lot", "session"),
+    "boots": ("lot", "boot"),
     "admissions": ("lot", "admission"),
     "orders": ("lot", "token", "order_number"),
     "keypads": ("lot", "lane"),
     "conflicts": ("lot", "session", "kind"),
     "barred_keys": ("lot", "key"),
+    "keys": ("lot", "key"),
+    "rate_cards": ("lot",),
+    "agents": ("lot", "agent"),
 }
 _UNAPPLICABLE: Final = (
     ValidationError,
@@ -52,12 +58,16 @@ def empty_ledger(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def replay(ledger: sqlite3.Connection, into: sqlite3.Connection) -> Iterator[str]:
+def replay(
+    ledger: sqlite3.Connection, into: sqlite3.Connection, lower: list[str] | None = None
+) -> Iterator[str]:
     """Apply every row of the lot's own stream to `into`, in the order in which they were written.
 
     The cloud's directives change no facts at a lot: what comes of them stands in its own stream.
-    Yields each way in which the facts of `ledger` are other ones.
+    Yields each way in which the facts of `ledger` are other ones, and each amount that does not
+    follow from the time and the rate; `lower` gets the stays that cost less, as that was told.
     """
+    lower = [] if lower is None else lower
     erased: set[str] = set()
     into.execute("BEGIN")
     rows = ledger.execute(AUDIT["journal"], {"after": 0, "limit": -1})
@@ -72,6 +82,7 @@ def replay(ledger: sqlite3.Connection, into: sqlite3.Connection) -> Iterator[str
                 # Each open stay has a code of its own, whether or not it is still known.
                 stand_in = Personal(gate_code=f"erased {row['place']}")
                 record = record.model_copy(update={"personal": stand_in})
+            yield from recount(record, row["at"], LotFacts(into, lot), lower)
             apply(lot, row["at"], record, into)
         except _UNAPPLICABLE as error:
             yield f"row {row['seq']} of epoch {row['epoch']} cannot be applied: {_short(error)}"

@@ -1,148 +1,177 @@
 """The front door as an ASGI application: key, request id and errors around the operations."""
 
-import hashlib
-import hmac
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import structlog
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from parkgraph.front import docs
-from parkgraph.front.limits import Limits, Standing, budgets_of_key
-from parkgraph.front.operations import (
-    LONGEST_BODY,
-    LONGEST_END_USER_ID,
-    LONGEST_IDEMPOTENCY_KEY,
-    Call,
-    Operation,
-    Port,
-    Principal,
-    RateClass,
-)
+from parkgraph.front.contract import Call, Operation, Port, Principal, RateClass, Stream
+from parkgraph.front.keys import KeyRing, recognise
+from parkgraph.front.limits import Limits, Standing
 from parkgraph.front.problems import answer_of
+from parkgraph.front.requests import call_of, digest_of_caller
+from parkgraph.journal.answers import Told
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.scopes import Scope
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import UnavailableError
 
 log = structlog.get_logger(__name__)
 
 P = TypeVar("P", bound=Port)
+Answer = BaseModel | Told | Stream
+
+# How long one waits for the answer to the same request, sent before.
+LONGEST_TURN_SECONDS: Final = 5.0
+# Who calls what is public without a key.
+_ANYBODY: Final = Principal("anybody", None, frozenset({Scope.LOTS_READ}))
 
 
-class ApiKey:
-    """The one key that a program is configured with, kept as its digest."""
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who calls, and what is left of his tightest budget; or why he goes no further."""
 
-    def __init__(
-        self, key: str, *, fleet: str | None = None, requests_per_minute: int | None = None
-    ) -> None:
-        """Accept `key`; it belongs to `fleet`, or to none in particular.
-
-        `requests_per_minute` takes the place of the public limits.
-        """
-        self._digest = hashlib.sha256(key.encode()).digest()
-        self._principal = Principal(key_id=self._digest.hex()[:12], fleet=fleet)
-        self.budgets = budgets_of_key(
-            is_sandbox=key.startswith("pk_test_"), requests_per_minute=requests_per_minute
-        )
-
-    def principal(self, authorization: str | None) -> Principal:
-        """Return whose the `Authorization` header is.
-
-        Raises:
-            CallRefusedError: there is none, or it holds another key.
-        """
-        scheme, _, key = (authorization or "").partition(" ")
-        digest = hashlib.sha256(key.strip().encode()).digest()
-        if scheme.lower() != "bearer" or not hmac.compare_digest(digest, self._digest):
-            raise CallRefusedError(
-                ErrorCode.UNAUTHORIZED, "send a valid key: `Authorization: Bearer pk_live_…`"
-            )
-        return self._principal
+    principal: Principal
+    standing: Standing
+    refusal: CallRefusedError | None = None
 
 
 class FrontDoor:
     """Turns requests into calls of operations, and what comes of them into answers."""
 
-    def __init__(self, *, key: ApiKey, clock: Clock, random: Callable[[int], bytes]) -> None:
-        """Let in who has `key`."""
-        self._key = key
+    def __init__(self, keys: KeyRing, *, clock: Clock, random: Callable[[int], bytes]) -> None:
+        """Let in who has one of `keys`."""
+        self._keys = keys
         self._clock = clock
         self._random = random
         self._limits = Limits()
+        self._in_flight: dict[str, asyncio.Event] = {}
 
     def app(
-        self, port: P, operations: Sequence[Operation[P]], *, beside: Sequence[BaseRoute] = ()
+        self,
+        port: P,
+        operations: Sequence[Operation[P]],
+        *,
+        elsewhere: Sequence[Operation[Any]] = (),
+        beside: Sequence[BaseRoute] = (),
     ) -> Starlette:
         """Return the application that serves `operations` from `port`, and `beside` it.
 
-        What they are is told to anybody; see `parkgraph.front.docs`.
+        What is `elsewhere`, in the cloud, is refused. What the operations are is told to anybody;
+        see `parkgraph.front.docs`.
         """
         routes = [
-            Route(operation.path, self._endpoint(port, operation), methods=[operation.method])
-            for operation in operations
+            *(self._route(each, each.handle, port) for each in operations),
+            *(self._route(each, _requires_cloud, port) for each in elsewhere),
+            *(Route(route.path, self._open(route.endpoint)) for route in docs.routes()),
         ]
         app = Starlette(
-            routes=[*routes, *docs.routes(), *beside],
+            routes=[*routes, *beside],
             exception_handlers={404: self._no_such_path, 405: self._no_such_method},
         )
         # A redirect to the path without its last slash would carry no id and no limits.
         app.router.redirect_slashes = False
         return app
 
-    def _endpoint(
-        self, port: P, operation: Operation[P]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _route(
+        self, operation: Operation[Any], handle: Callable[[P, Call], Awaitable[Answer]], port: P
+    ) -> Route:
+        async def answered(request: Request, principal: Principal) -> Response:
+            call = await call_of(request, principal)
+            answer = await self._in_turn(call, lambda: handle(port, call))
+            return await _response(answer, operation, is_head=request.method == "HEAD")
+
         async def endpoint(request: Request) -> Response:
             request_id = self._request_id()
-            caller, standing = self._let_in(request, operation.rate_class)
-            if isinstance(caller, CallRefusedError):
-                return _refused(request, caller, request_id, standing)
+            caller = self._let_in(request, operation)
+            if caller.refusal:
+                return _refused(request, caller.refusal, request_id, caller.standing)
             try:
-                answer = await operation.handle(port, await _call(request, caller))
-                response = Response(
-                    answer.model_dump_json(), operation.status, media_type="application/json"
-                )
-                return _sealed(response, request_id, standing)
+                response = await answered(request, caller.principal)
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody hears it
-            except CallRefusedError as error:
-                refusal = error
-            except UnavailableError as error:
-                log.warning("call_unavailable", request_id=request_id, reason=str(error))
-                refusal = CallRefusedError(ErrorCode.UNAVAILABLE, "not possible now; try again")
-            except Exception:  # the caller gets the envelope and never the cause, which is logged
-                log.exception("call_failed", request_id=request_id, path=operation.path)
-                refusal = CallRefusedError(
-                    ErrorCode.INTERNAL, "something is broken here; it was noted"
-                )
-            return _refused(request, refusal, request_id, standing)
+            except Exception as error:  # noqa: BLE001 (the caller hears nothing of the cause)
+                refusal = _refusal(error, _note(request_id, caller.principal, operation))
+                return _refused(request, refusal, request_id, caller.standing)
+            if request.method not in {"GET", "HEAD"}:
+                note = _note(request_id, caller.principal, operation)
+                note.info("called", status=response.status_code)
+            return _sealed(response, request_id, caller.standing)
 
-        return endpoint
+        return Route(operation.path, endpoint, methods=[operation.method])
 
-    def _let_in(
-        self, request: Request, rate_class: RateClass
-    ) -> tuple[Principal | CallRefusedError, Standing]:
-        """Return who calls, or why it goes no further; and what is left of the tightest budget."""
+    def _let_in(self, request: Request, operation: Operation[Any] | None) -> _Caller:
+        """Count the call, and say who calls. Any path and page that is no operation is public."""
         now = self._clock.boot_seconds()
+        authorization = request.headers.get("authorization")
         try:
-            caller = self._key.principal(request.headers.get("authorization"))
+            if authorization is None and (operation is None or operation.is_public):
+                return self._stranger(request, None)
+            known = recognise(self._keys, authorization, self._clock.now())
         except CallRefusedError as refusal:
-            host = request.client.host if request.client else ""
-            standing = self._limits.of_stranger(host, now=now)
-            return _too_many(standing, " without a valid key") or refusal, standing
-        end_user = request.headers.get("x-end-user-id")
+            return self._stranger(request, refusal)
+        caller, end_user = known.principal, request.headers.get("x-end-user-id")
         standing = self._limits.of_key(
             caller.key_id,
-            self._key.budgets[rate_class],
-            None if end_user is None else _digest(caller, end_user),
+            known.budgets[operation.rate_class if operation else RateClass.OTHER],
+            None if end_user is None else digest_of_caller(caller, end_user),
             now=now,
         )
-        return _too_many(standing) or caller, standing
+        return _Caller(caller, standing, _too_many(standing) or _beyond(caller, operation))
+
+    def _stranger(self, request: Request, refusal: CallRefusedError | None) -> _Caller:
+        host = request.client.host if request.client else ""
+        standing = self._limits.of_stranger(host, now=self._clock.boot_seconds())
+        return _Caller(_ANYBODY, standing, _too_many(standing, " without a valid key") or refusal)
+
+    async def _in_turn(self, call: Call, answer: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Return the answer, after that to the same request which is on its way, if one is.
+
+        Raises:
+            CallRefusedError: that takes too long.
+        """
+        request = call.idempotency
+        if request is None:
+            return await answer()
+        try:
+            async with asyncio.timeout(LONGEST_TURN_SECONDS):
+                while before := self._in_flight.get(request):
+                    await before.wait()
+        except TimeoutError:
+            raise CallRefusedError(
+                ErrorCode.CONFLICT,
+                "the same request is on its way; send it again later",
+                field="Idempotency-Key",
+            ) from None
+        self._in_flight[request] = done = asyncio.Event()
+        try:
+            return await answer()
+        finally:
+            del self._in_flight[request]
+            done.set()
+
+    def _open(
+        self, page: Callable[[Request], Awaitable[Response]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """Return `page`, which anybody may read, with what all answers have."""
+
+        async def endpoint(request: Request) -> Response:
+            caller, request_id = self._let_in(request, None), self._request_id()
+            if caller.refusal:
+                return _refused(request, caller.refusal, request_id, caller.standing)
+            return _sealed(await page(request), request_id, caller.standing)
+
+        return endpoint
 
     def _request_id(self) -> str:
         return new_id("req", at=self._clock.now(), random=self._random(RANDOM_BYTES))
@@ -159,50 +188,71 @@ class FrontDoor:
         return response
 
     def _misdirected(self, request: Request, refusal: CallRefusedError) -> Response:
-        caller, standing = self._let_in(request, RateClass.OTHER)
-        if isinstance(caller, CallRefusedError) and caller.code is ErrorCode.RATE_LIMITED:
-            refusal = caller
-        return _refused(request, refusal, self._request_id(), standing)
+        caller = self._let_in(request, None)
+        if caller.refusal and caller.refusal.code is ErrorCode.RATE_LIMITED:
+            refusal = caller.refusal
+        return _refused(request, refusal, self._request_id(), caller.standing)
 
 
-async def _call(request: Request, caller: Principal) -> Call:
-    _check_end_user(request.headers.get("x-end-user-id"))
-    return Call(
-        caller,
-        request.path_params,
-        request.query_params,
-        request.headers.get("content-type"),
-        await _body(request),
-        _idempotency(caller, request.headers.get("idempotency-key")),
+def _note(request_id: str, principal: Principal, operation: Operation[Any]) -> Any:
+    """Return the log of one call, which is found by its id."""
+    return log.bind(
+        request_id=request_id,
+        key=principal.key_id,
+        operation=f"{operation.method} {operation.path}",
     )
 
 
-def _check_end_user(name: str | None) -> None:
-    if name is None:
-        return
-    if not (1 <= len(name) <= LONGEST_END_USER_ID and name.isascii() and name.isprintable()):
-        raise CallRefusedError(
-            ErrorCode.BAD_REQUEST,
-            f"an X-End-User-Id has 1 to {LONGEST_END_USER_ID} printable ASCII characters",
-            field="X-End-User-Id",
-        )
+def _refusal(error: Exception, note: Any) -> CallRefusedError:
+    """Return `error` as what the caller hears of it; the rest is noted."""
+    if isinstance(error, CallRefusedError):
+        note.info("call_refused", code=error.code, field=error.field)
+        return error
+    if isinstance(error, UnavailableError):
+        note.warning("call_unavailable", reason=str(error))
+        return CallRefusedError(ErrorCode.UNAVAILABLE, "not possible now; try again")
+    note.error("call_failed", exc_info=error)
+    return CallRefusedError(ErrorCode.INTERNAL, "something is broken here; it was noted")
 
 
-def _idempotency(principal: Principal, key: str | None) -> str | None:
-    """Return the digest by which lot and cloud recognise one request of one key."""
-    if key is None:
+async def _requires_cloud(_port: Port, _call: Call) -> Answer:
+    raise CallRefusedError(
+        ErrorCode.REQUIRES_CLOUD,
+        "only the cloud can do that; nothing was queued: send it there when it can be reached",
+    )
+
+
+async def _response(answer: Answer, operation: Operation[Any], *, is_head: bool) -> Response:
+    if isinstance(answer, Stream):
+        # What is refused is refused before the first byte.
+        first = await anext(answer.chunks, b"")
+        if is_head:
+            await answer.chunks.aclose()
+            return Response(b"", operation.status, answer.headers, answer.media_type)
+        chunks = _chained(first, answer.chunks)
+        return StreamingResponse(chunks, operation.status, answer.headers, answer.media_type)
+    if isinstance(answer, Told):
+        headers = {"Idempotent-Replayed": "true"} if answer.is_replayed else None
+        return Response(answer.text, operation.status, headers, operation.media)
+    return Response(answer.model_dump_json(), operation.status, media_type=operation.media)
+
+
+async def _chained(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    # Closed at once when the caller goes away, so that another can have his place.
+    async with contextlib.aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk
+
+
+def _beyond(caller: Principal, operation: Operation[Any] | None) -> CallRefusedError | None:
+    """Return the refusal of what the key may not do; None where it may."""
+    if operation is None or operation.scope in caller.scopes:
         return None
-    if not 1 <= len(key) <= LONGEST_IDEMPOTENCY_KEY:
-        raise CallRefusedError(
-            ErrorCode.BAD_REQUEST,
-            f"an Idempotency-Key has 1 to {LONGEST_IDEMPOTENCY_KEY} characters",
-            field="Idempotency-Key",
-        )
-    return _digest(principal, key)
-
-
-def _digest(principal: Principal, text: str) -> str:
-    return hashlib.sha256(f"{principal.key_id}:{text}".encode()).hexdigest()
+    return CallRefusedError(
+        ErrorCode.FORBIDDEN,
+        f"this key may not {operation.scope}; take a plan or a key that includes it",
+    )
 
 
 def _too_many(standing: Standing, of_what: str = "") -> CallRefusedError | None:
@@ -214,19 +264,6 @@ def _too_many(standing: Standing, of_what: str = "") -> CallRefusedError | None:
         ErrorCode.RATE_LIMITED,
         f"at most {standing.limit} calls a minute{of_what}; try again in {seconds} s",
     )
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_BODY:
-            raise CallRefusedError(
-                ErrorCode.PAYLOAD_TOO_LARGE,
-                f"a body has at most {LONGEST_BODY} bytes",
-                field="body",
-            )
-    return bytes(body)
 
 
 def _refused(

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -44,6 +45,20 @@ def parse(model: type[B], content_type: str | None, body: bytes) -> B:
     _check(_read(body), ())
     try:
         return model.model_validate_json(body)
+    except ValidationError as error:
+        raise _refusal(error) from error
+
+
+def parse_query(model: type[B], query: Mapping[str, str]) -> B:
+    """Read what follows the `?` of an address as `model`; what it does not know is ignored.
+
+    Raises:
+        CallRefusedError: it is not what the model asks for; with all faults.
+    """
+    for name, text in query.items():
+        _check_text(text, (name,))
+    try:
+        return model.model_validate_strings(dict(query))
     except ValidationError as error:
         raise _refusal(error) from error
 

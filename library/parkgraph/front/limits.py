@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
-from parkgraph.front.operations import RateClass
+from parkgraph.front.contract import RateClass
 
 MOST_BUCKETS: Final = 10_000
 # Each microsecond adds as many of these parts as the budget has calls a minute. Whole numbers, so

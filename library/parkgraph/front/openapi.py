@@ -5,114 +5,68 @@
 
 import inspect
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from parkgraph.front.examples import ANSWERS, LOT, REQUESTS, SESSION
-from parkgraph.front.operations import (
-    AT_THE_LOT,
-    ERRORS_OF_ALL,
-    IN_THE_CLOUD,
-    LONGEST_BODY,
-    LONGEST_END_USER_ID,
-    LONGEST_IDEMPOTENCY_KEY,
-    Operation,
+from parkgraph.front.audit_csv import COLUMNS
+from parkgraph.front.contract import Operation
+from parkgraph.front.examples import ANSWERS, REQUESTS
+from parkgraph.front.feed_calls import CSV
+from parkgraph.front.meanings import MEANINGS
+from parkgraph.front.operations import ERRORS_OF_ALL, OF_THE_CLOUD, SHARED
+from parkgraph.front.parameters import (
+    HEADERS,
+    HEADERS_OF,
+    HEADERS_OF_ALL,
+    PARAMETERS,
+    Json,
+    parameters_of,
 )
 from parkgraph.front.problems import PROBLEM
+from parkgraph.front.session_calls import EVENT_STREAM
 from parkgraph.model.api import ErrorAnswer, Problem
 from parkgraph.model.errors import HTTP_STATUS, ErrorCode
-
-Json = dict[str, Any]
+from parkgraph.model.scopes import SCOPES_OF, Scope
 
 PATH: Final = "/api/v1/openapi.json"
-SIDES: Final[Mapping[str, tuple[Operation[Any], ...]]] = {"lot": AT_THE_LOT, "cloud": IN_THE_CLOUD}
-OPERATIONS: Final = tuple(dict.fromkeys(row for rows in SIDES.values() for row in rows))
+OPERATIONS: Final[tuple[Operation[Any], ...]] = (*SHARED, *OF_THE_CLOUD)
+SIDES: Final[Mapping[str, tuple[Operation[Any], ...]]] = {"lot": SHARED, "cloud": OPERATIONS}
 
-MEANINGS: Final[Mapping[str, str]] = {
-    "BAD_REQUEST": "Something is missing or out of range; `field` names it.",
-    "UNAUTHORIZED": "There is no key, or it is not one that this side takes.",
-    "FORBIDDEN": "The key belongs to one fleet, and the request is about another.",
-    "NOT_FOUND": "There is no such path, lot or session, or none that this key may see.",
-    "METHOD_NOT_ALLOWED": "The path does not take this method; `Allow` names those it takes.",
-    "CONFLICT": (
-        "The vehicle has an open session at the lot, the session cannot be ended now, or the"
-        " `Idempotency-Key` was used for another vehicle."
-    ),
-    "LOT_FULL": "No space for this vehicle is free; from the cloud, none that it may sell.",
-    "PAYLOAD_TOO_LARGE": f"The body is longer than {LONGEST_BODY:,} bytes.",
-    "UNSUPPORTED_MEDIA_TYPE": "The body is not sent as `application/json`.",
-    "RATE_LIMITED": (
-        "The budget of the key, of the end user or, without a valid key, of the address is used up;"
-        " ask again after `Retry-After` seconds."
-    ),
-    "INTERNAL": "Something is broken on this side; it was logged under `request_id`.",
-    "UNAVAILABLE": "Not possible now; ask again after `Retry-After` seconds.",
-    "LOT_OFFLINE": (
-        "Only from the cloud: it cannot reach the lot and has nothing left to sell for it, or must"
-        " hear from it first. The lot itself still answers."
-    ),
+
+class Group(NamedTuple):
+    """Operations that a reader looks for in one place."""
+
+    name: str
+    description: str
+
+
+# By the module of the operations; in the order in which they are shown.
+GROUPS: Final[Mapping[str, Group]] = {
+    "session_calls": Group("Stays", "Book a space, follow the stay, extend, cancel or end it."),
+    "lot_calls": Group("Lots", "Find lots, see what is free and what it costs."),
+    "feed_calls": Group("Feeds", "What was decided, what happened last, and what works now."),
+    "account_calls": Group("Account", "API keys and agents. The cloud alone decides on them."),
 }
 
-_PATH_PARAMETERS: Final[Mapping[str, tuple[str, str]]] = {
-    "session": ("id of the stay", SESSION),
-    "lot": ("id of the lot", LOT),
-}
 _ABOUT: Final = (
-    "Book parking for vehicles. A lot's gateway and the cloud answer alike; what only one of them"
-    " serves says so. The lot goes on when the internet is down. Unknown fields of a request are"
-    " ignored, and answers may get more fields: ignore what you do not know."
+    "Book parking for vehicles, with a driver or without. A lot's gateway and the cloud answer"
+    " alike; what only one of them serves says so. The lot goes on when the internet is down.\n\n"
+    "Unknown fields of a request are ignored, and answers may get more fields: ignore what you do"
+    " not know.\n\n"
+    "Outside the machine that serves it, the API is reached by TLS 1.3 only. Answers then carry"
+    " `Strict-Transport-Security`; plaintext is answered `426` with the code `UPGRADE_REQUIRED`."
 )
-
-
-def _count(description: str) -> Json:
-    return {
-        "description": description,
-        "required": True,
-        "schema": {"type": "integer", "minimum": 0},
-    }
-
-
-_ON_ALL: Final = (
-    "X-Request-Id",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-)
-_HEADERS: Final[Json] = {
-    "X-Request-Id": {
-        "description": "id of this request; name it when you ask for help",
-        "required": True,
-        "schema": {"type": "string", "pattern": "^req_[0-9A-Z]{26}$"},
-    },
-    "X-RateLimit-Limit": _count("calls a minute of the budget with the least left"),
-    "X-RateLimit-Remaining": _count("calls that are left of it now"),
-    "X-RateLimit-Reset": _count("seconds until all of it is back"),
-    "Retry-After": _count("seconds after which to ask again"),
-}
-_PARAMETERS: Final[Json] = {
-    "Idempotency-Key": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": (
-            "any text of your own for this one request: sent again with it, the request is not"
-            " carried out twice, and a booking is answered with the same stay"
-        ),
-        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_IDEMPOTENCY_KEY},
-    },
-    "X-End-User-Id": {
-        "name": "X-End-User-Id",
-        "in": "header",
-        "description": (
-            "your own id of whom you call for, in printable ASCII: the call then counts against a"
-            " budget of theirs too"
-        ),
-        "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_END_USER_ID},
-    },
+_STREAMED: Final[Mapping[str, str]] = {
+    EVENT_STREAM: "Server-sent events: `id`, `event` and `data`, ended by an empty line. The data"
+    " of each is a `SessionEvent` as JSON, on one line. Lines that begin with `:` say that the"
+    " stream lives.",
+    CSV: "A line of names, then one line a row, all cells in double quotes, lines ended by CRLF."
+    f" Columns: {', '.join(f'`{name}`' for name in COLUMNS)}. `actor` is `actor_type:actor_id`,"
+    " and `body` is `diff` of the JSON form.",
 }
 
 
@@ -135,6 +89,7 @@ def document() -> Json:
         "info": {"title": "Park Graph API", "version": "1", "description": _ABOUT},
         "servers": [{"url": "/", "description": "the lot or the cloud that served this document"}],
         "security": [{"key": []}],
+        "tags": [group._asdict() for group in GROUPS.values()],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -144,8 +99,8 @@ def document() -> Json:
                     "description": "an API key: `Authorization: Bearer pk_live_…`",
                 }
             },
-            "headers": _HEADERS,
-            "parameters": _PARAMETERS,
+            "headers": HEADERS,
+            "parameters": PARAMETERS,
             "responses": dict(sorted(responses.items())),
             "schemas": _schemas(),
         },
@@ -172,67 +127,79 @@ def errors_of(operation: Operation[Any]) -> dict[int, list[ErrorCode]]:
     return by_status
 
 
+def plans_with(scope: Scope) -> list[str]:
+    """Return the plans that include a scope."""
+    return [plan.value for plan, scopes in SCOPES_OF.items() if scope in scopes]
+
+
 def _operation(operation: Operation[Any], responses: Json) -> Json:
     """Describe an operation; what it needs of shared `responses` is added to them."""
-    summary, description = about(operation)
     answers: Json = {str(operation.status): _success(operation)}
     for status, codes in errors_of(operation).items():
         name = ".".join(codes)
         responses[name] = _refusal(status, codes)
         answers[str(status)] = {"$ref": f"#/components/responses/{name}"}
     described: Json = {
+        "tags": [GROUPS[operation.handle.__module__.rpartition(".")[2]].name],
         "operationId": operation.handle.__name__,
-        "summary": summary,
-        "description": description,
+        "summary": about(operation)[0],
+        "description": _description(operation),
         "x-served-by": [side for side, rows in SIDES.items() if operation in rows],
+        "x-scope": operation.scope.value,
         "x-rate-class": operation.rate_class.value,
-        "parameters": _parameters(operation),
+        "parameters": parameters_of(operation),
     }
+    if operation.is_public:
+        described["security"] = [{}, {"key": []}]
     if operation.request:
         described["requestBody"] = {
             "required": True,
-            "content": _content(operation.request, REQUESTS[operation.request]),
+            "content": {
+                "application/json": {
+                    "schema": _reference(operation.request),
+                    "example": REQUESTS[operation.request],
+                }
+            },
         }
     return described | {"responses": answers}
 
 
-def _parameters(operation: Operation[Any]) -> list[Json]:
-    parameters: list[Json] = []
-    for name in re.findall(r"{(\w+)}", operation.path):
-        description, example = _PATH_PARAMETERS[name]
-        parameters.append(
-            {
-                "name": name,
-                "in": "path",
-                "required": True,
-                "description": description,
-                "schema": {"type": "string"},
-                "example": example,
-            }
-        )
-    if operation.query:
-        for name, field in operation.query.model_fields.items():
-            parameters.append(
-                {
-                    "name": name,
-                    "in": "query",
-                    "required": field.is_required(),
-                    "description": field.description,
-                    "schema": {"type": "string"},
-                    "example": (field.examples or [None])[0],
-                }
-            )
-    headers = ["X-End-User-Id"] if operation.method == "GET" else list(_PARAMETERS)
-    return [*parameters, *({"$ref": f"#/components/parameters/{name}"} for name in headers)]
+def _description(operation: Operation[Any]) -> str:
+    """Return what an operation does and who may call it, in paragraphs."""
+    plans = plans_with(operation.scope)
+    allowed = f"A key needs the scope `{operation.scope}`, which is in the {_listed(plans)}."
+    if operation.is_public:
+        allowed = f"Anybody may call it, without a key too. {allowed}"
+    paragraphs = [about(operation)[1], allowed]
+    if operation in OF_THE_CLOUD:
+        paragraphs.append("The cloud alone does it; a lot answers `REQUIRES_CLOUD`.")
+    return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _listed(plans: list[str]) -> str:
+    *most, last = plans
+    return f"plans {', '.join(most)} and {last}" if most else f"plan {last}"
 
 
 def _success(operation: Operation[Any]) -> Json:
-    example = ANSWERS[operation.answer].model_dump(mode="json")
+    replayed = [] if operation.method == "GET" else ["Idempotent-Replayed"]
     return {
-        "description": (operation.answer.__doc__ or "").strip(),
-        "headers": _headers(*_ON_ALL),
-        "content": _content(operation.answer, example),
+        "description": " ".join((operation.answer.__doc__ or "").split()),
+        "headers": _headers(*HEADERS_OF_ALL, *replayed),
+        "content": {operation.media: _answer(operation)},
     }
+
+
+def _answer(operation: Operation[Any]) -> Json:
+    example = ANSWERS[operation.handle.__name__]
+    if isinstance(example, BaseModel):
+        sent = json.loads(example.model_dump_json(by_alias=True))
+        return {"schema": _reference(operation.answer), "example": sent}
+    schema = {"type": "string", "description": _STREAMED[operation.media]}
+    described: Json = {"schema": schema, "example": example}
+    if operation.media == EVENT_STREAM:
+        described["x-event-data"] = _reference(operation.answer)
+    return described
 
 
 def _refusal(status: int, codes: Iterable[ErrorCode]) -> Json:
@@ -242,18 +209,14 @@ def _refusal(status: int, codes: Iterable[ErrorCode]) -> Json:
         PROBLEM: [_reference(Problem), code],
     }
     return {
-        "description": "\n\n".join(f"`{code}`: {MEANINGS[code]}" for code in codes),
-        "headers": _headers(*_ON_ALL, *(["Retry-After"] if status in {429, 503} else [])),
+        "description": "\n\n".join(f"`{code}`: {' '.join(MEANINGS[code])}" for code in codes),
+        "headers": _headers(*HEADERS_OF_ALL, *HEADERS_OF.get(status, ())),
         "content": {kind: {"schema": {"allOf": parts}} for kind, parts in bodies.items()},
     }
 
 
 def _headers(*names: str) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _content(model: type[BaseModel], example: Any) -> Json:
-    return {"application/json": {"schema": _reference(model), "example": example}}
 
 
 def _reference(model: type[BaseModel]) -> Json:

@@ -44,6 +44,8 @@ def answer_of(error: CallRefusedError, request_id: str, *, accept: str) -> Respo
     headers = {"Vary": "Accept"}
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 11.6.1
     return Response(body, status, headers, media_type)
 
 

@@ -8,6 +8,7 @@ from parkgraph.model.plates import parse_plate
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
+    AgentRegistered,
     AllotmentGranted,
     AllotmentReclaimed,
     AllotmentReturned,
@@ -16,24 +17,32 @@ from parkgraph.model.records import (
     AllotmentsRenewed,
     AnyRecord,
     BookingTaken,
+    BootTold,
     CancelAsked,
+    ClockAnchored,
     ConflictFound,
     Crossed,
     CrossedUnadmitted,
     Direction,
+    EndAsked,
     EpochBegan,
     ExtensionAsked,
     HoldExtended,
+    KeyAccepted,
     KeyBarred,
+    KeyIssued,
     KeyRevoked,
     LotDescribed,
     Means,
     NoShowDeclared,
     Personal,
     PresentationRefused,
+    RatesChanged,
+    RatesSet,
     Reason,
     SessionCancelled,
     SessionEnded,
+    SessionExtended,
     SessionReserved,
     SessionTold,
     SessionVoided,
@@ -64,6 +73,10 @@ _UNTOLD: Final[Mapping[str, None]] = dict.fromkeys(
         "end_request",
         "lent_asked_at",
         "lent_seconds",
+        "entered_boot",
+        "entered_boot_ms",
+        "elapsed_seconds",
+        "is_in_doubt",
     )
 )
 
@@ -102,21 +115,41 @@ def _change_lot(  # noqa: C901 (one case a record)
             _begin_epoch(record, values, connection)
         case SessionTold():
             _tell_session(record, values, connection)
+        case ClockAnchored():
+            _execute(connection, "anchor_boot", values)
+        case BootTold():
+            _execute(connection, "put_boot", values)
         case ConflictFound():
             _execute(connection, "put_conflict", values)
-        case KeyBarred():
-            _execute(connection, "bar_key", values)
         case AllotmentsRenewed():
             for session in record.sessions:
                 _execute(connection, "renew", values, session=session)
-        case AllotmentsAsked() | ExtensionAsked() | KeyRevoked():
+        case AllotmentsAsked() | ExtensionAsked() | EndAsked():
             pass  # directives: the lot answers them by records of its own
+        case _:
+            return _change_rules(record, values, connection)
+    return True
+
+
+def _change_rules(record: AnyRecord, values: Values, connection: sqlite3.Connection) -> bool:
+    """Apply what the cloud owns, by its own word and by that of a lot which heeds it."""
+    match record:
+        case KeyIssued() | KeyAccepted():
+            _execute(connection, "put_key", values, terms=record.terms.model_dump_json())
+        case KeyRevoked() | KeyBarred():
+            _execute(connection, "bar_key", values)
+        case RatesChanged() | RatesSet():
+            _execute(connection, "put_rate_card", values, card=record.card.model_dump_json())
+        case AgentRegistered():
+            _execute(connection, "put_agent", values)
         case _:
             return False
     return True
 
 
-def _change_booking(record: AnyRecord, values: Values, connection: sqlite3.Connection) -> bool:
+def _change_booking(  # noqa: C901 (one case a record)
+    record: AnyRecord, values: Values, connection: sqlite3.Connection
+) -> bool:
     """Apply what happens to a stay while its vehicle is away; say whether `record` was that."""
     match record:
         case SessionReserved():
@@ -130,6 +163,8 @@ def _change_booking(record: AnyRecord, values: Values, connection: sqlite3.Conne
             _set_buyer(record, values, connection)
         case HoldExtended():
             _execute(connection, "set_hold", values)
+        case SessionExtended():
+            _execute(connection, "extend", values)
         case SpaceReassigned():
             _execute(connection, "free_space", values)
             _execute(connection, "set_space", values)
@@ -204,6 +239,7 @@ def _begin_epoch(record: EpochBegan, values: Values, connection: sqlite3.Connect
             conflict = {"session": row["session"], "kind": "unproved", "what": what}
             _execute(connection, "put_conflict", values | conflict)
     _execute(connection, "free_all_spaces", values)
+    _execute(connection, "forget_boots", values)
 
 
 def _tell_session(record: SessionTold, values: Values, connection: sqlite3.Connection) -> None:
@@ -228,6 +264,7 @@ def _allot(record: AllotmentGranted, values: Values, connection: sqlite3.Connect
         | {
             "state": "allotted",
             "autonomous": False,
+            "expected_minutes": 0,
             "estimated_minor": 0,
             "reserved_at": values["at"],
             "hold_until": values["at"],
@@ -244,9 +281,11 @@ def _put_session(
     connection: sqlite3.Connection,
 ) -> None:
     """Write the stay anew, whatever is known of it: its origin judged."""
-    _execute(connection, "free_space", values)
-    _execute(connection, "forget_session", values)
-    _execute(connection, "put_session", {**_UNTOLD, **values}, **_vehicle(record.personal))
+    if _execute(connection, "forget_session", values).rowcount:
+        _execute(connection, "free_space", values)
+    rate = record.rates if isinstance(record, AllotmentGranted) else record.rate
+    told = {**_UNTOLD, **values, "rate": rate.model_dump_json()}
+    _execute(connection, "put_session", told, **_vehicle(record.personal))
     if SessionState(values["state"]) in OPEN_STATES:
         _hold(record.space, values, connection)
 
@@ -260,7 +299,8 @@ def _set_buyer(
     record: AllotmentSold | BookingTaken, values: Values, connection: sqlite3.Connection
 ) -> None:
     vehicle = _vehicle(record.personal)
-    _execute(connection, "set_buyer", {"twin": None, **values}, **vehicle)
+    told = {"twin": None, **values, "rate": record.rate.model_dump_json()}
+    _execute(connection, "set_buyer", told, **vehicle)
     _execute(connection, "set_hold", values)
 
 

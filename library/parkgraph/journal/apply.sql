@@ -16,22 +16,22 @@ UPDATE spaces SET is_listed = 0 WHERE lot = :lot;
 -- name: put_session
 INSERT INTO sessions (
     lot, session, state, fleet, autonomous, vin, plate, plate_letters, plate_folded, gate_code, space,
-    entry_lane, currency, rate_minor_per_hour, estimated_minor, reserved_at, hold_until, entered_at,
-    ended_at, amount_minor, request, twin, end_request, lent_asked_at,
-    lent_seconds)
+    entry_lane, rate, expected_minutes, estimated_minor, reserved_at, hold_until, entered_at,
+    ended_at, amount_minor, request, twin, end_request, lent_asked_at, lent_seconds, entered_boot,
+    entered_boot_ms, elapsed_seconds, is_in_doubt)
 VALUES (
     :lot, :session, :state, :fleet, :autonomous, :vin, :plate, :plate_letters, :plate_folded,
-    :gate_code, :space, :entry_lane, :currency, :rate_minor_per_hour, :estimated_minor, :reserved_at,
+    :gate_code, :space, :entry_lane, :rate, :expected_minutes, :estimated_minor, :reserved_at,
     :hold_until, :entered_at, :ended_at, :amount_minor, :request, :twin, :end_request, :lent_asked_at,
-    :lent_seconds);
+    :lent_seconds, :entered_boot, :entered_boot_ms, :elapsed_seconds, :is_in_doubt);
 
 -- name: forget_session
 DELETE FROM sessions WHERE lot = :lot AND session = :session;
 
 -- name: set_buyer
 UPDATE sessions
-   SET fleet = :fleet, autonomous = :autonomous, estimated_minor = :estimated_minor, request = :request,
-       twin = :twin, vin = :vin, plate = :plate, plate_letters = :plate_letters,
+   SET fleet = :fleet, autonomous = :autonomous, rate = :rate, expected_minutes = :expected_minutes,
+       estimated_minor = :estimated_minor, request = :request, twin = :twin, vin = :vin, plate = :plate, plate_letters = :plate_letters,
        plate_folded = :plate_folded
  WHERE lot = :lot AND session = :session;
 
@@ -72,6 +72,23 @@ SELECT session, state, lent_asked_at FROM sessions
  WHERE lot = :lot AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  ORDER BY session;
 
+-- name: anchor_boot
+INSERT INTO boots (lot, boot, number, last_ms, last_at, is_trusted, right_ms, right_at)
+SELECT :lot, :boot, COALESCE(MAX(number), 0) + 1, :boot_ms, :at, :is_trusted,
+       CASE WHEN :is_trusted THEN :boot_ms END, CASE WHEN :is_trusted THEN :at END
+  FROM boots WHERE lot = :lot
+ON CONFLICT (lot, boot) DO UPDATE
+   SET last_ms = excluded.last_ms, last_at = excluded.last_at, is_trusted = excluded.is_trusted,
+       right_ms = COALESCE(excluded.right_ms, boots.right_ms),
+       right_at = COALESCE(excluded.right_at, boots.right_at);
+
+-- name: put_boot
+INSERT INTO boots (lot, boot, number, last_ms, last_at, is_trusted, right_ms, right_at)
+VALUES (:lot, :boot, :number, :last_ms, :last_at, :is_trusted, :right_ms, :right_at);
+
+-- name: forget_boots
+DELETE FROM boots WHERE lot = :lot;
+
 -- name: put_conflict
 INSERT INTO conflicts (lot, session, kind, what, at) VALUES (:lot, :session, :kind, :what, :at)
 ON CONFLICT DO NOTHING;
@@ -86,12 +103,15 @@ SELECT state FROM sessions WHERE lot = :lot AND session = :session;
 UPDATE sessions SET state = :state WHERE lot = :lot AND session = :session;
 
 -- name: set_entered
-UPDATE sessions SET entered_at = :at WHERE lot = :lot AND session = :session;
+UPDATE sessions SET entered_at = :at, entered_boot = :boot, entered_boot_ms = :boot_ms
+ WHERE lot = :lot AND session = :session;
 
 -- name: set_ended
 -- A price once told never rises.
 UPDATE sessions
    SET ended_at = COALESCE(ended_at, :at),
+       elapsed_seconds = CASE WHEN ended_at IS NULL THEN :elapsed_seconds ELSE elapsed_seconds END,
+       is_in_doubt = CASE WHEN ended_at IS NULL THEN :is_in_doubt ELSE is_in_doubt END,
        amount_minor = CASE WHEN amount_minor < :amount_minor THEN amount_minor ELSE :amount_minor END
  WHERE lot = :lot AND session = :session;
 
@@ -106,8 +126,10 @@ UPDATE spaces SET holder = NULL WHERE lot = :lot AND holder = :session;
 
 -- name: put_admission
 INSERT INTO admissions (
-    lot, admission, session, lane, direction, presence, means, passages_before, granted_at)
-VALUES (:lot, :admission, :session, :lane, :direction, :presence, :means, :passages_before, :at);
+    lot, admission, session, lane, direction, presence, means, passages_before, granted_at,
+    granted_boot, granted_boot_ms)
+VALUES (:lot, :admission, :session, :lane, :direction, :presence, :means, :passages_before, :at,
+    :boot, :boot_ms);
 
 -- name: finish_admission
 UPDATE admissions SET outcome = :outcome WHERE lot = :lot AND admission = :admission;
@@ -127,3 +149,21 @@ ON CONFLICT (lot, lane) DO UPDATE
 
 -- name: forget_wrong_codes
 DELETE FROM keypads WHERE lot = :lot AND lane = :lane;
+
+-- name: extend
+UPDATE sessions
+   SET hold_until = COALESCE(:hold_until, hold_until), expected_minutes = :expected_minutes,
+       estimated_minor = :estimated_minor
+ WHERE lot = :lot AND session = :session;
+
+-- name: put_key
+INSERT INTO keys (lot, key, terms) VALUES (:lot, :key, :terms)
+ON CONFLICT (lot, key) DO UPDATE SET terms = excluded.terms;
+
+-- name: put_rate_card
+INSERT INTO rate_cards (lot, card) VALUES (:lot, :card)
+ON CONFLICT (lot) DO UPDATE SET card = excluded.card;
+
+-- name: put_agent
+INSERT INTO agents (lot, agent, name, purpose, registered_at)
+VALUES (:lot, :agent, :name, :purpose, :at);

@@ -13,6 +13,9 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 # What the first row of a journal is chained to.
 GENESIS: Final = "0" * 64
 
+# The stream of what the cloud decides for no lot in particular; no lot can have that name.
+CLOUD: Final = "@cloud"
+
 
 def stream_of_cloud(lot: str) -> str:
     """Return the stream of what the cloud decides for `lot`. The lot's own is named as the lot."""

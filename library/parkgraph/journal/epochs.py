@@ -1,7 +1,7 @@
 """Epochs of a stream, and the time in which its owner waits for what a copy still has."""
 
 import sqlite3
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -18,15 +18,22 @@ from parkgraph.journal.ledger import (
     store_row,
     write_head,
 )
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     AnyRecord,
+    BootTold,
     EpochBegan,
+    KeyAccepted,
+    KeyBarred,
+    KeyTerms,
     LotDescribed,
     Personal,
     Place,
+    RatesSet,
     SessionTold,
     parse_record,
 )
+from parkgraph.model.sessions import Session
 from parkgraph.runtime.clock import Clock
 
 RECOVERING: Final = "recovering"
@@ -36,7 +43,8 @@ COUNT_EVERY: Final = timedelta(minutes=10)
 _KEPT_MINUTES: Final = KEPT_FOR // timedelta(minutes=1)
 MOST_ROWS_OF_AN_EPOCH: Final = 1_000_000
 MOST_ROWS_PRUNED_AT_ONCE: Final = 1_000
-_TOLD: Final = frozenset(SessionTold.model_fields)
+_BOOT: Final = BootTold.model_fields.keys() - {"type", "personal"}
+_TOLD: Final = frozenset(SessionTold.model_fields) & {field.name for field in fields(Session)}
 
 
 def begin_epoch(
@@ -48,9 +56,10 @@ def begin_epoch(
 ) -> Head:
     """Let `stream` go on under a new epoch, after the last row that the other side surely has.
 
-    An epoch of a lot begins with its facts: its description, the stays that are open, and those
-    that the rows which the new epoch supersedes were about. Where nothing of the present epoch was
-    acknowledged, all of it is still to be sent, so that no row ever has two successors.
+    An epoch of a lot begins with its facts: its description, rates and keys, the boots of its
+    machine that are still needed, the stays that are open, and those that the rows which the new
+    epoch supersedes were about. Where nothing of the present epoch was acknowledged, all of it is
+    still to be sent, so that no row ever has two successors.
     """
     own = read_head(connection, stream, "head")
     known = read_head(connection, stream, "acknowledged")
@@ -160,12 +169,33 @@ def _snapshot(connection: sqlite3.Connection, lot: str, after: Head | None) -> l
         description = parse_record(lots[0]["description"], None)
         assert isinstance(description, LotDescribed)
         records.append(description)
+    records += _rules(connection, lot)
+    records += [
+        BootTold.model_validate({name: row[name] for name in _BOOT})
+        for row in sound(connection.execute(SQL["boots_to_tell"], parameters))
+    ]
     for row in sound(connection.execute(SQL["sessions_to_tell"], parameters)):
         session = session_of(row)
-        told = {name: value for name, value in asdict(session).items() if name in _TOLD}
+        told = {name: getattr(session, name) for name in _TOLD}
         personal = Personal(plate=session.plate, vin=session.vin, gate_code=session.gate_code)
         records.append(SessionTold(**told, personal=personal))
     return records
+
+
+def _rules(connection: sqlite3.Connection, lot: str) -> list[AnyRecord]:
+    """Return what `lot` has taken over from the cloud."""
+    of_lot = {"lot": lot}
+    cards = sound(connection.execute(SQL["rate_card_of"], of_lot))
+    keys = sound(connection.execute(SQL["keys_of"], of_lot))
+    barred = sound(connection.execute(SQL["barred_keys_of"], of_lot))
+    return [
+        *(RatesSet(card=RateCard.model_validate_json(row["card"])) for row in cards),
+        *(
+            KeyAccepted(key=row["key"], terms=KeyTerms.model_validate_json(row["terms"]))
+            for row in keys
+        ),
+        *(KeyBarred(key=row["key"]) for row in barred),
+    ]
 
 
 def begin_recovery(connection: sqlite3.Connection, stream: str) -> None:

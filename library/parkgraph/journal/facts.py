@@ -1,13 +1,18 @@
 """Reading facts back as the model's nouns."""
 
+import functools
 import sqlite3
 from dataclasses import fields
 from datetime import datetime
 from typing import Final
 
+from pydantic import TypeAdapter
+
 from parkgraph.journal.digests import sound
+from parkgraph.model.elapsed import Anchor, Boot
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.plates import Plate
+from parkgraph.model.rates import Rate, RateCard
 from parkgraph.model.sessions import Session, SessionState
 from parkgraph.runtime.queries import load_queries
 from parkgraph.runtime.sqlite import Reader
@@ -16,6 +21,7 @@ _SQL: Final = load_queries("parkgraph.journal", "facts.sql")
 _TIMES: Final = ("reserved_at", "hold_until", "entered_at", "ended_at", "lent_asked_at")
 
 _FIELDS: Final = tuple(field.name for field in fields(Session))
+_rates: TypeAdapter[Rate | RateCard] = TypeAdapter(Rate | RateCard)
 
 
 def session_of(row: sqlite3.Row) -> Session:
@@ -26,7 +32,23 @@ def session_of(row: sqlite3.Row) -> Session:
             columns[name] = datetime.fromisoformat(columns[name])
     columns["state"] = SessionState(columns["state"])
     columns["autonomous"] = bool(columns["autonomous"])
+    if columns["is_in_doubt"] is not None:
+        columns["is_in_doubt"] = bool(columns["is_in_doubt"])
+    columns["rate"] = _rate(columns["rate"])
     return Session(**columns)
+
+
+def boot_of(row: sqlite3.Row) -> Boot:
+    """Return the run of the machine in a row of `boots`."""
+    right_at = row["right_at"]
+    anchor = Anchor(datetime.fromisoformat(right_at), row["right_ms"]) if right_at else None
+    return Boot(row["number"], row["last_ms"], anchor)
+
+
+# Many stays have the same, and none is ever changed.
+@functools.lru_cache(maxsize=256)
+def _rate(text: str) -> Rate | RateCard:
+    return _rates.validate_json(text)
 
 
 def same_request(made: Session, plate: Plate | None, vin: str | None) -> Session:
@@ -48,9 +70,3 @@ async def find_session(reader: Reader, session: str) -> Session | None:
     """Return one stay, or None."""
     rows = sound(await reader.all(_SQL["session"], {"session": session}))
     return session_of(rows[0]) if rows else None
-
-
-async def find_sessions_of_fleet(reader: Reader, fleet: str, *, limit: int) -> list[Session]:
-    """Return the newest stays of a fleet, newest first."""
-    rows = await reader.all(_SQL["sessions_of_fleet"], {"fleet": fleet, "limit": limit})
-    return [session_of(row) for row in sound(rows)]

@@ -8,6 +8,7 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from parkgraph.journal.apply import apply
 from parkgraph.journal.chain import GENESIS, Head, Row, digest_personal, hash_row, lot_of
+from parkgraph.model.elapsed import BootTime, Instant
 from parkgraph.model.records import AnyRecord, subject_of
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import UnavailableError
@@ -23,10 +24,21 @@ Outcome_co = TypeVar("Outcome_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a decision may know beside the facts: the time, and a source of randomness."""
+    """What a decision may know beside the facts: the time, and a source of randomness.
+
+    `boot_ms` is the boot clock's time in the boot `boot`; without one only the wall clock is known.
+    """
 
     at: datetime
     random: Callable[[int], bytes]
+    boot: str | None = None
+    boot_ms: int = 0
+    is_trusted: bool = False
+
+    @property
+    def instant(self) -> Instant:
+        """The time by both clocks."""
+        return Instant(self.at, BootTime(self.boot, self.boot_ms) if self.boot else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +102,13 @@ class JournalLedger:
     def moment(self) -> Moment:
         """Return now, in milliseconds as the journal keeps it: what is answered is what is kept."""
         now = self._clock.now()
-        return Moment(now.replace(microsecond=now.microsecond // 1000 * 1000), self._random)
+        return Moment(
+            now.replace(microsecond=now.microsecond // 1000 * 1000),
+            self._random,
+            self._clock.boot_id(),
+            int(self._clock.boot_seconds() * 1000),
+            self._clock.is_trusted(),
+        )
 
     def decide(self, connection: sqlite3.Connection, command: Command[Outcome]) -> Outcome:
         """Decide `command` and record it, inside a transaction that somebody else commits."""

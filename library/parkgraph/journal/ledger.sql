@@ -31,6 +31,28 @@ SELECT after_epoch, after_seq FROM epochs WHERE stream = :stream AND epoch = :ep
 -- name: description_of
 SELECT * FROM lots WHERE lot = :lot;
 
+-- name: rate_card_of
+SELECT * FROM rate_cards WHERE lot = :lot;
+
+-- name: keys_of
+SELECT * FROM keys WHERE lot = :lot ORDER BY key;
+
+-- name: barred_keys_of
+SELECT * FROM barred_keys WHERE lot = :lot ORDER BY key;
+
+-- name: boots_to_tell
+-- The newest, and all from the first one in which the vehicle of an open stay came.
+SELECT * FROM boots
+ WHERE lot = :lot
+   AND number >= COALESCE(
+       (SELECT MIN(entered.number)
+          FROM sessions
+          JOIN boots AS entered ON entered.lot = sessions.lot AND entered.boot = sessions.entered_boot
+         WHERE sessions.lot = :lot
+           AND sessions.state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')),
+       (SELECT MAX(number) FROM boots WHERE lot = :lot))
+ ORDER BY number;
+
 -- name: sessions_to_tell
 -- Open stays, and those that rows which nobody acknowledged were about.
 SELECT * FROM sessions
@@ -107,3 +129,15 @@ DELETE FROM dead_letters WHERE stream = :stream;
 -- name: dead_letter_of_subject
 SELECT MIN(seq) AS seq FROM dead_letters
  WHERE stream = :stream AND subject = :subject AND (:epoch IS NULL OR epoch = :epoch);
+
+-- name: answer
+SELECT fingerprint, answer FROM answers WHERE request = :request;
+
+-- name: keep_answer
+INSERT INTO answers (request, fingerprint, answer, answered_at)
+VALUES (:request, :fingerprint, :answer, :at);
+
+-- name: forget_answers
+DELETE FROM answers
+ WHERE request IN (SELECT request FROM answers WHERE answered_at < :before
+                    ORDER BY answered_at LIMIT :limit);

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from parkgraph.model.api import FieldFault
+from parkgraph.model.api.errors import FieldFault
 from parkgraph.runtime.errors import RefusedError
 
 
@@ -19,11 +19,14 @@ class ErrorCode(StrEnum):
     CONFLICT = "CONFLICT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     UNSUPPORTED_MEDIA_TYPE = "UNSUPPORTED_MEDIA_TYPE"
+    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+    UPGRADE_REQUIRED = "UPGRADE_REQUIRED"
     RATE_LIMITED = "RATE_LIMITED"
     INTERNAL = "INTERNAL"
     UNAVAILABLE = "UNAVAILABLE"
     LOT_FULL = "LOT_FULL"
     LOT_OFFLINE = "LOT_OFFLINE"
+    REQUIRES_CLOUD = "REQUIRES_CLOUD"
 
 
 HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
@@ -36,10 +39,13 @@ HTTP_STATUS: Final[Mapping[ErrorCode, int]] = {
     ErrorCode.LOT_FULL: 409,
     ErrorCode.PAYLOAD_TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.IDEMPOTENCY_MISMATCH: 422,
+    ErrorCode.UPGRADE_REQUIRED: 426,
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.INTERNAL: 500,
     ErrorCode.UNAVAILABLE: 503,
     ErrorCode.LOT_OFFLINE: 503,
+    ErrorCode.REQUIRES_CLOUD: 503,
 }
 
 

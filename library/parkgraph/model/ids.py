@@ -1,9 +1,11 @@
 """Identifiers that sort by the time they were made. Source: the ULID specification."""
 
+from base64 import b32encode
 from datetime import datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM_BYTES = 10
+_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET.encode())
 
 
 def new_id(prefix: str, *, at: datetime, random: bytes) -> str:
@@ -13,4 +15,20 @@ def new_id(prefix: str, *, at: datetime, random: bytes) -> str:
     """
     milliseconds = int(at.timestamp() * 1000) & (2**48 - 1)
     number = (milliseconds << 80) | int.from_bytes(random[:RANDOM_BYTES], "big")
-    return f"{prefix}_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    # 26 characters of five bits are the end of 32, which are 20 bytes.
+    digits = b32encode(number.to_bytes(20, "big"))[-26:].translate(_TO_CROCKFORD)
+    return f"{prefix}_{digits.decode()}"
+
+
+def short_code(identifier: str) -> str:
+    """Return eight characters of the random part of `identifier`, and one that checks them.
+
+    For people: it is not unique, and opens nothing. The last one shows each wrong character and
+    each swap of two. Source: arithmetic in GF(32), polynomial x^5 + x^2 + 1.
+    """
+    characters = identifier[-8:]
+    check = 0
+    for character in characters:
+        check ^= _ALPHABET.find(character) & 31
+        check = check << 1 ^ (0b100101 if check & 0b10000 else 0)
+    return characters + _ALPHABET[check]

@@ -2,6 +2,7 @@
 
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 LONGEST_PLATE: Final = 16
@@ -27,6 +28,8 @@ class Plate:
     folded: str
 
 
+# A booking reads its plate where it comes in, where it is decided and where it is kept.
+@lru_cache(maxsize=256)
 def parse_plate(text: str) -> Plate:
     """Read `text` as a plate: letters and digits of any script, at most 16, separators aside.
 

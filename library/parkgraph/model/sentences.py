@@ -6,9 +6,11 @@ from datetime import datetime, tzinfo
 from typing import Final, assert_never
 
 from parkgraph.model.money import AmountError, from_minor
+from parkgraph.model.rates import RateCard
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
+    AgentRegistered,
     AllotmentGranted,
     AllotmentReclaimed,
     AllotmentReturned,
@@ -17,21 +19,29 @@ from parkgraph.model.records import (
     AllotmentsRenewed,
     AnyRecord,
     BookingTaken,
+    BootTold,
     CancelAsked,
+    ClockAnchored,
     ConflictFound,
     Crossed,
     CrossedUnadmitted,
     Direction,
+    EndAsked,
     EpochBegan,
     ExtensionAsked,
     HoldExtended,
+    KeyAccepted,
     KeyBarred,
+    KeyIssued,
     KeyRevoked,
     LotDescribed,
     NoShowDeclared,
     PresentationRefused,
+    RatesChanged,
+    RatesSet,
     SessionCancelled,
     SessionEnded,
+    SessionExtended,
     SessionReserved,
     SessionTold,
     SessionVoided,
@@ -59,7 +69,7 @@ class Stay:
     currency: str | None = None
 
 
-def sentence(  # noqa: C901, PLR0911 (one case a record)
+def sentence(  # noqa: C901, PLR0911, PLR0912 (one case a record)
     record: AnyRecord, stay: Stay, zone: tzinfo
 ) -> str:
     """Return who did what, with times in `zone`. Never a gate code."""
@@ -74,19 +84,31 @@ def sentence(  # noqa: C901, PLR0911 (one case a record)
             return _vended(record)
         case CrossedUnadmitted() | PresentationRefused():
             return _unwanted(record, zone)
-        case AllotmentGranted() | AllotmentReclaimed() | SpaceReassigned() | HoldExtended():
+        case (
+            AllotmentGranted()
+            | AllotmentReclaimed()
+            | SpaceReassigned()
+            | HoldExtended()
+            | SessionExtended()
+        ):
             return _held(record, stay, zone)
         case BookingTaken() | SessionCancelled() | SessionVoided() | SessionTold():
             return _settled(record, stay)
-        case EpochBegan() | AllotmentsRenewed() | ConflictFound() | KeyBarred():
+        case EpochBegan() | AllotmentsRenewed() | ConflictFound():
             return _kept(record)
+        case ClockAnchored() | BootTold():
+            return _timed(record, zone)
+        case KeyAccepted() | KeyBarred() | RatesSet():
+            return _heeded(record)
+        case KeyIssued() | KeyRevoked() | RatesChanged() | AgentRegistered():
+            return _governed(record)
         case (
             AllotmentsAsked()
             | AllotmentSold()
             | AllotmentReturned()
             | CancelAsked()
             | ExtensionAsked()
-            | KeyRevoked()
+            | EndAsked()
         ):
             return _directed(record, stay)
         case _:
@@ -123,7 +145,7 @@ def _booked(
         case SessionReserved():
             return f"{record.space} reserved for {who} until {_clock(record.hold_until, zone)}"
         case SessionEnded():
-            return f"stay of {who} ended: {_amount(record.amount_minor, stay.currency)}"
+            return f"stay of {who} ended: {_bill(record, stay)}"
         case NoShowDeclared():
             return f"{who} did not come; {stay.space or 'its space'} is free again"
 
@@ -148,7 +170,15 @@ def _where_to(record: Crossed, stay: Stay) -> str:
         return f"parked in {stay.space}" if stay.space else "inside"
     if record.amount_minor is None:
         return "left"
-    return f"left, {_amount(record.amount_minor, stay.currency)}"
+    late = f", {_hours(record.over_seconds)} after its end" if record.over_seconds else ""
+    return f"left{late}, {_bill(record, stay)}"
+
+
+def _bill(record: SessionEnded | Crossed, stay: Stay) -> str:
+    amount = _amount(record.amount_minor or 0, stay.currency)
+    if not record.is_in_doubt:
+        return amount
+    return f"{amount} for the {_hours(record.elapsed_seconds or 0)} that are proven"
 
 
 def _vended(record: VendOrdered | VendFinished) -> str:
@@ -170,7 +200,11 @@ def _unwanted(record: CrossedUnadmitted | PresentationRefused, zone: tzinfo) -> 
 
 
 def _held(
-    record: AllotmentGranted | AllotmentReclaimed | SpaceReassigned | HoldExtended,
+    record: AllotmentGranted
+    | AllotmentReclaimed
+    | SpaceReassigned
+    | HoldExtended
+    | SessionExtended,
     stay: Stay,
     zone: tzinfo,
 ) -> str:
@@ -184,6 +218,9 @@ def _held(
             return f"{_who(record, stay)} gets {record.space} for {record.before}, which is lost"
         case HoldExtended():
             return f"space of {_who(record, stay)} held until {_clock(record.hold_until, zone)}"
+        case SessionExtended():
+            estimate = _amount(record.estimated_minor, stay.currency)
+            return f"stay of {_who(record, stay)} extended, {estimate} expected"
 
 
 def _settled(
@@ -203,7 +240,7 @@ def _settled(
             return f"told again: {who} in {record.space}, {record.state}"
 
 
-def _kept(record: EpochBegan | AllotmentsRenewed | ConflictFound | KeyBarred) -> str:
+def _kept(record: EpochBegan | AllotmentsRenewed | ConflictFound) -> str:
     match record:
         case EpochBegan():
             return f"the journal goes on under a new epoch ({record.why})"
@@ -212,8 +249,42 @@ def _kept(record: EpochBegan | AllotmentsRenewed | ConflictFound | KeyBarred) ->
             return f"{count} lent spaces lent for {_hours(record.lasts_seconds)} more"
         case ConflictFound():
             return f"please look, session {record.session}: {record.what}"
+
+
+def _timed(record: ClockAnchored | BootTold, zone: tzinfo) -> str:
+    match record:
+        case ClockAnchored():
+            known = "is right" if record.is_trusted else "may be wrong"
+            return f"the clock {known}, {_hours(record.boot_ms // 1000)} after a boot"
+        case BootTold():
+            lasted = _hours(record.last_ms // 1000)
+            return f"told again: a boot that lasted {lasted}, until {_clock(record.last_at, zone)}"
+
+
+def _heeded(record: KeyAccepted | KeyBarred | RatesSet) -> str:
+    match record:
+        case KeyAccepted():
+            return f"key {record.key} is known here"
         case KeyBarred():
             return f"key {record.key} books here no more"
+        case RatesSet():
+            return f"rates are {_card(record.card)} now"
+
+
+def _governed(record: KeyIssued | KeyRevoked | RatesChanged | AgentRegistered) -> str:
+    match record:
+        case KeyIssued():
+            return f"key {record.key} issued to {record.terms.fleet or 'the operator'}"
+        case KeyRevoked():
+            return f"key {record.key} revoked"
+        case RatesChanged():
+            return f"rates to be {_card(record.card)}"
+        case AgentRegistered():
+            return f"agent {record.name} registered"
+
+
+def _card(card: RateCard) -> str:
+    return f"{_amount(card.unit_minor, card.currency)} per {card.unit} ({card.version})"
 
 
 def _directed(
@@ -222,7 +293,7 @@ def _directed(
     | AllotmentReturned
     | CancelAsked
     | ExtensionAsked
-    | KeyRevoked,
+    | EndAsked,
     stay: Stay,
 ) -> str:
     match record:
@@ -235,9 +306,9 @@ def _directed(
         case CancelAsked():
             return f"{_who(record, stay)} cancelled in the cloud"
         case ExtensionAsked():
-            return f"{_who(record, stay)} asks for {_hours(record.seconds)} more"
-        case KeyRevoked():
-            return f"key {record.key} revoked"
+            return f"{_who(record, stay)} asks for {_hours(record.minutes * 60)} more"
+        case EndAsked():
+            return f"{_who(record, stay)} ends the stay in the cloud"
 
 
 def _hours(seconds: int) -> str:

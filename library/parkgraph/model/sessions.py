@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from parkgraph.model.elapsed import BootTime, Instant
+from parkgraph.model.rates import Rate
 from parkgraph.model.records import (
     AdmissionGranted,
     AdmissionLapsed,
@@ -106,7 +108,12 @@ def next_state(session: str, state: SessionState, record: Record) -> SessionStat
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One stay, as the facts have it. Times are UTC, money is in minor units."""
+    """One stay, as the facts have it. Times are UTC, money is in minor units.
+
+    `elapsed_seconds` is what was charged when it ended; the vehicle may have been there for longer
+    where that `is_in_doubt`.
+    `rate` is a whole `RateCard` while nobody here knows who bought the space.
+    """
 
     lot: str
     session: str
@@ -120,8 +127,8 @@ class Session:
     gate_code: str
     space: str
     entry_lane: str
-    currency: str
-    rate_minor_per_hour: int
+    rate: Rate
+    expected_minutes: int
     estimated_minor: int
     reserved_at: datetime
     hold_until: datetime
@@ -133,3 +140,21 @@ class Session:
     end_request: str | None = None
     lent_asked_at: datetime | None = None
     lent_seconds: int | None = None
+    entered_boot: str | None = None
+    entered_boot_ms: int | None = None
+    elapsed_seconds: int | None = None
+    is_in_doubt: bool | None = None
+
+    @property
+    def entered(self) -> Instant | None:
+        """When its vehicle came in, by both clocks."""
+        if self.entered_at is None:
+            return None
+        if self.entered_boot is None or self.entered_boot_ms is None:
+            return Instant(self.entered_at, None)
+        return Instant(self.entered_at, BootTime(self.entered_boot, self.entered_boot_ms))
+
+    @property
+    def currency(self) -> str:
+        """The money of all its amounts."""
+        return self.rate.currency

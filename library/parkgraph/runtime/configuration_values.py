@@ -22,7 +22,6 @@ from parkgraph.runtime.errors import RefusedError
 from parkgraph.runtime.toml_lines import KeyPath
 
 LARGEST_PORT: Final = 65535
-LARGEST_SECRET_BYTES: Final = 4096
 
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
 
@@ -73,16 +72,6 @@ def _remote_address(value: object) -> Address:
     return address
 
 
-def _loopback_address(value: object) -> Address:
-    address = _address(value)
-    if not address.is_loopback:
-        raise ValueError(
-            f"{address.host} can be reached from the network, and there is no TLS yet;"
-            ' listen on loopback, for example "127.0.0.1:8080"'
-        )
-    return address
-
-
 def _broker(value: object) -> Broker:
     url = urlsplit(value) if isinstance(value, str) else urlsplit("")
     if url.scheme != "mqtt" or url.path not in {"", "/"} or url.query or url.fragment:
@@ -102,7 +91,7 @@ def _path(value: object, info: ValidationInfo) -> Path:
     return Path(directory) / value
 
 
-def read_secret(path: Path) -> SecretStr:
+def read_secret(path: Path, *, largest_kibibytes: int = 4) -> SecretStr:
     """Return the text of the file `path`, blanks around it left out.
 
     Raises:
@@ -112,7 +101,7 @@ def read_secret(path: Path) -> SecretStr:
     try:
         with path.open("rb") as file:
             is_open_to_others = bool(os.fstat(file.fileno()).st_mode & 0o077)
-            content = file.read(LARGEST_SECRET_BYTES + 1)
+            content = file.read(largest_kibibytes * 1024 + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise RefusedError(
@@ -121,8 +110,10 @@ def read_secret(path: Path) -> SecretStr:
     if is_open_to_others and not _is_credential(path):
         raise RefusedError(f"other users of this machine can open {path}; run: chmod 600 {path}")
     text = content.decode(errors="replace").strip()
-    if not text or len(content) > LARGEST_SECRET_BYTES:
-        raise RefusedError(f"{path} is empty or over 4 KiB; write one secret into it")
+    if not text or len(content) > largest_kibibytes * 1024:
+        raise RefusedError(
+            f"{path} is empty or over {largest_kibibytes} KiB; write one secret into it"
+        )
     return SecretStr(text)
 
 
@@ -150,13 +141,13 @@ RemoteAddress = Annotated[
 ]
 """Where something else listens: host and port 1 to 65535."""
 
-LoopbackAddress = Annotated[
+OwnAddress = Annotated[
     Address,
-    BeforeValidator(_loopback_address),
+    BeforeValidator(_address),
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "pattern": ":[0-9]{1,5}$"}),
 ]
-"""Where we listen, for programs of this machine alone; port 0 takes any free one."""
+"""Where we listen; port 0 takes any free one."""
 
 BrokerUrl = Annotated[
     Broker,

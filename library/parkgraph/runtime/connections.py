@@ -5,7 +5,7 @@ enough to keep the keep-alive timer away. Here every stage but the answering has
 counts from when the stage began, whatever comes meanwhile.
 
 Whoever is too slow or sends too large a head is cut off without an answer: an answer would have
-to be written to somebody who may not read it, and the API's error envelope is not known here.
+to be written to somebody who may not read it.
 
 Read for this: uvicorn 0.30.0, 0.38.0 and 0.54.0. Their `HttpToolsProtocol` has the same hooks, and
 calls `on_response_complete` once for each request that was answered.
@@ -13,13 +13,13 @@ calls `on_response_complete` once for each request that was answered.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import ClassVar, Final
 
 import structlog
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from parkgraph.runtime.errors import RefusedError
 
@@ -35,15 +35,19 @@ MOST_HEADER_LINES: Final = 100
 MOST_CONNECTIONS: Final = 512
 LOOK_EVERY_SECONDS: Final = 1.0
 
+Answer = tuple[Sequence[tuple[bytes, bytes]], bytes]
+"""The headers of an answer and its body."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one server takes of its callers. A deadline is kept to within one look.
 
-    `head_seconds` count from accept, or from the first byte after the last answer, to the whole
-    head; `body_seconds` from there to the whole body; `idle_seconds` from an answer to the next
-    byte; `unread_seconds` from when what is written stays unread. `head_bytes` limit trailers too,
-    and may be exceeded by as much again where a head begins behind another request.
+    `head_seconds` count from accept, before any handshake of TLS, or from the first byte after the
+    last answer, to the whole head; `body_seconds` from there to the whole body; `idle_seconds` from
+    an answer to the next byte; `unread_seconds` from when what is written stays unread.
+    `head_bytes` limit trailers too, and may be exceeded by as much again where a head begins behind
+    another request.
     """
 
     head_seconds: float = HEAD_SECONDS
@@ -76,9 +80,10 @@ _GIVE_WAY: Final = (Stage.HEAD, Stage.IDLE, Stage.UNREAD)
 class OpenConnections:
     """All connections of one server: by what they wait for, and since when."""
 
-    def __init__(self, limits: Limits) -> None:
-        """Keep to `limits`."""
+    def __init__(self, limits: Limits, malformed: Callable[[], Answer] | None = None) -> None:
+        """Keep to `limits`; answer what is no HTTP with what `malformed` returns, and 400."""
         self.limits = limits
+        self.malformed = malformed
         self._seconds: Final[Mapping[Stage, float]] = {
             Stage.HEAD: limits.head_seconds,
             Stage.BODY: limits.body_seconds,
@@ -154,6 +159,8 @@ class Connection(HttpToolsProtocol):
     _asked = 0
     # Received since the parser last got any further.
     _unparsed = 0
+    # The head of the newest request is whole, and its body is not.
+    _is_in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
@@ -189,6 +196,7 @@ class Connection(HttpToolsProtocol):
         """Begin the request; it is queued where another is being answered."""
         super().on_headers_complete()
         self._unparsed = 0
+        self._is_in_body = True
         self._asked += 1
         if self._asked == 1:
             self._wait_for(Stage.BODY)
@@ -202,6 +210,7 @@ class Connection(HttpToolsProtocol):
         """Note that the request is whole."""
         super().on_message_complete()
         self._unparsed = 0
+        self._is_in_body = False
         if self.stage is Stage.BODY:
             self._wait_for(Stage.ANSWER)
         elif not self._asked:
@@ -218,6 +227,24 @@ class Connection(HttpToolsProtocol):
             self._wait_for(Stage.ANSWER)
         else:
             self._wait_for(Stage.IDLE)
+
+    def send_400_response(self, msg: str) -> None:
+        """Tell that what came is no HTTP, where that is what is to be answered next; and end."""
+        if self.transport.is_closing():
+            return
+        is_answered = self._is_in_body and self.cycle.response_started
+        if is_answered or self._asked > self._is_in_body:
+            # Another answer is out, or is to come whole; in the midst of one this would be read as
+            # a part of it.
+            self.shutdown()
+        elif self.all_open.malformed is None:
+            super().send_400_response(msg)
+        else:
+            headers, body = self.all_open.malformed()
+            lines = [*self.server_state.default_headers, *headers, (b"connection", b"close")]
+            head = b"".join(b"%s: %s\r\n" % line for line in lines)
+            self.transport.write(STATUS_LINE[400] + head + b"\r\n" + body)
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Note that much of the answer is not read."""
@@ -237,10 +264,13 @@ class Connection(HttpToolsProtocol):
         self.all_open.move(self, stage)
 
 
-def within(limits: Limits) -> type[Connection]:
-    """Return the protocol for the connections of one server, which keep to `limits` together."""
+def within(limits: Limits, malformed: Callable[[], Answer] | None = None) -> type[Connection]:
+    """Return the protocol for the connections of one server, which keep to `limits` together.
+
+    What is no HTTP is answered with 400 and what `malformed` returns, or with a word of uvicorn's.
+    """
 
     class OfOneServer(Connection):
-        all_open = OpenConnections(limits)
+        all_open = OpenConnections(limits, malformed)
 
     return OfOneServer

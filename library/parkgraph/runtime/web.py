@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import math
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
 
-from parkgraph.runtime.connections import LIMITS, Limits, within
+from parkgraph.runtime.connections import LIMITS, Answer, Limits, within
 from parkgraph.runtime.errors import RefusedError
+from parkgraph.runtime.tls import secured
 
 # As many may wait to be accepted: a burst of callers, and no more files than may be open.
 WAITING_CALLERS: Final = 256
@@ -47,17 +49,25 @@ async def serve(
     app: Any,
     listener: socket.socket,
     *,
+    tls: Callable[[], ssl.SSLContext] | None = None,
+    malformed: Callable[[], Answer] | None = None,
     finish_within_seconds: int = 2,
     limits: Limits = LIMITS,
 ) -> None:
     """Serve the ASGI application `app` on `listener` until cancelled.
 
+    With `tls`, which is asked for each connection, over TLS and nothing else. What is no HTTP is
+    answered with 400 and what `malformed` returns.
+
     Callers that do not keep to `limits` are cut off. Open calls have so long to finish in the end;
     streams that still run are cut.
     """
+    protocol: Any = within(limits, malformed)
+    if tls:
+        protocol = secured(protocol, tls)
     config = uvicorn.Config(
         app,
-        http=within(limits),
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -71,8 +71,8 @@ CREATE TABLE sessions (
     gate_code  TEXT    NOT NULL,
     space      TEXT    NOT NULL,
     entry_lane TEXT    NOT NULL,
-    currency   TEXT    NOT NULL,
-    rate_minor_per_hour BIGINT NOT NULL,
+    rate       TEXT    NOT NULL,  -- JSON; a whole rate card while nobody here knows who bought it
+    expected_minutes BIGINT NOT NULL,
     estimated_minor BIGINT NOT NULL,
     reserved_at TEXT   NOT NULL,
     hold_until TEXT    NOT NULL,
@@ -84,6 +84,10 @@ CREATE TABLE sessions (
     end_request TEXT,             -- of the request that ended it, likewise
     lent_asked_at TEXT,           -- UTC, of the cloud's clock
     lent_seconds BIGINT,          -- for how long the cloud may sell it, from then
+    entered_boot TEXT,            -- the boot of the lot's machine in which the vehicle came in,
+    entered_boot_ms BIGINT,       -- and how long after it
+    elapsed_seconds BIGINT,       -- what was charged when it ended
+    is_in_doubt INTEGER,          -- 1: it may have been longer
     PRIMARY KEY (lot, session)
 );
 CREATE INDEX sessions_by_fleet ON sessions (fleet, session);
@@ -91,6 +95,19 @@ CREATE INDEX open_sessions ON sessions (lot, session)
  WHERE state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving');
 CREATE INDEX sessions_by_twin ON sessions (lot, twin) WHERE twin IS NOT NULL;
 CREATE INDEX sessions_by_plate ON sessions (lot, plate_folded);
+
+-- The runs of the lot's machine, so that stays are priced by time that passed.
+CREATE TABLE boots (
+    lot        TEXT    NOT NULL,
+    boot       TEXT    NOT NULL,
+    number     BIGINT  NOT NULL,  -- in order
+    last_ms    BIGINT  NOT NULL,  -- it lasted so long, at least
+    last_at    TEXT    NOT NULL,  -- the wall clock then
+    is_trusted INTEGER NOT NULL,  -- whether that was known to be right
+    right_ms   BIGINT,            -- the newest that was, if any was
+    right_at   TEXT,
+    PRIMARY KEY (lot, boot)
+);
 
 -- One presence let through for one session, or, at an exit, for nobody known (session NULL).
 CREATE TABLE admissions (
@@ -103,6 +120,8 @@ CREATE TABLE admissions (
     means      TEXT    NOT NULL,
     passages_before BIGINT NOT NULL,
     granted_at TEXT    NOT NULL,
+    granted_boot TEXT,
+    granted_boot_ms BIGINT,
     outcome    TEXT,              -- NULL while open; crossed, backed_out, timed_out
     PRIMARY KEY (lot, admission)
 );
@@ -142,6 +161,46 @@ CREATE TABLE barred_keys (
     lot        TEXT    NOT NULL,
     key        TEXT    NOT NULL,
     PRIMARY KEY (lot, key)
+);
+
+-- What the cloud owns, for itself (lot '@cloud') and as each lot was told.
+CREATE TABLE keys (
+    lot        TEXT    NOT NULL,
+    key        TEXT    NOT NULL,
+    terms      TEXT    NOT NULL,
+    PRIMARY KEY (lot, key)
+);
+
+CREATE TABLE rate_cards (
+    lot        TEXT    PRIMARY KEY,
+    card       TEXT    NOT NULL
+);
+
+CREATE TABLE agents (
+    lot        TEXT    NOT NULL,
+    agent      TEXT    NOT NULL,
+    name       TEXT    NOT NULL,
+    purpose    TEXT,
+    registered_at TEXT NOT NULL,
+    PRIMARY KEY (lot, agent)
+);
+
+-- What was answered to a request with an Idempotency-Key, to be answered again. No fact.
+CREATE TABLE answers (
+    request    TEXT    PRIMARY KEY,  -- digest of the caller's key and Idempotency-Key
+    fingerprint TEXT   NOT NULL,     -- digest of what was asked
+    answer     TEXT    NOT NULL,
+    answered_at TEXT   NOT NULL
+);
+CREATE INDEX answers_by_age ON answers (answered_at);
+
+-- What callers saw in a space, the newest only. No fact.
+CREATE TABLE observations (
+    lot        TEXT    NOT NULL,
+    space      TEXT    NOT NULL,
+    is_occupied INTEGER NOT NULL,
+    observed_at TEXT   NOT NULL,
+    PRIMARY KEY (lot, space)
 );
 
 -- Rows that were stored but could not be applied. Shown, and never dropped.

@@ -5,12 +5,16 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from parkgraph.model.records.directives import (
+    AgentRegistered,
     AllotmentReturned,
     AllotmentsAsked,
     AllotmentSold,
     CancelAsked,
+    EndAsked,
     ExtensionAsked,
+    KeyIssued,
     KeyRevoked,
+    RatesChanged,
 )
 from parkgraph.model.records.lanes import (
     AdmissionGranted,
@@ -22,14 +26,19 @@ from parkgraph.model.records.lanes import (
     VendOrdered,
 )
 from parkgraph.model.records.lots import (
+    BootTold,
+    ClockAnchored,
     ConflictFound,
     EpochBegan,
+    KeyAccepted,
     KeyBarred,
     LotDescribed,
+    RatesSet,
     SessionTold,
 )
 from parkgraph.model.records.parts import (
     Direction,
+    KeyTerms,
     LaneDescription,
     Means,
     Personal,
@@ -49,6 +58,7 @@ from parkgraph.model.records.stays import (
     NoShowDeclared,
     SessionCancelled,
     SessionEnded,
+    SessionExtended,
     SessionReserved,
     SessionVoided,
     SpaceReassigned,
@@ -57,6 +67,7 @@ from parkgraph.model.records.stays import (
 __all__ = [
     "AdmissionGranted",
     "AdmissionLapsed",
+    "AgentRegistered",
     "AllotmentGranted",
     "AllotmentReclaimed",
     "AllotmentReturned",
@@ -65,16 +76,22 @@ __all__ = [
     "AllotmentsRenewed",
     "AnyRecord",
     "BookingTaken",
+    "BootTold",
     "CancelAsked",
+    "ClockAnchored",
     "ConflictFound",
     "Crossed",
     "CrossedUnadmitted",
     "Direction",
+    "EndAsked",
     "EpochBegan",
     "ExtensionAsked",
     "HoldExtended",
+    "KeyAccepted",
     "KeyBarred",
+    "KeyIssued",
     "KeyRevoked",
+    "KeyTerms",
     "LaneDescription",
     "LotDescribed",
     "Means",
@@ -82,10 +99,13 @@ __all__ = [
     "Personal",
     "Place",
     "PresentationRefused",
+    "RatesChanged",
+    "RatesSet",
     "Reason",
     "Record",
     "SessionCancelled",
     "SessionEnded",
+    "SessionExtended",
     "SessionReserved",
     "SessionTold",
     "SessionVoided",
@@ -102,6 +122,8 @@ __all__ = [
 AnyRecord = (
     LotDescribed
     | EpochBegan
+    | ClockAnchored
+    | BootTold
     | SessionTold
     | SessionReserved
     | AdmissionGranted
@@ -120,15 +142,22 @@ AnyRecord = (
     | SessionCancelled
     | SessionVoided
     | HoldExtended
+    | SessionExtended
     | SpaceReassigned
     | ConflictFound
     | KeyBarred
+    | RatesSet
+    | KeyAccepted
     | AllotmentsAsked
     | AllotmentSold
     | AllotmentReturned
     | CancelAsked
     | ExtensionAsked
     | KeyRevoked
+    | AgentRegistered
+    | RatesChanged
+    | KeyIssued
+    | EndAsked
 )
 
 _adapter: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="type")])
@@ -153,9 +182,20 @@ def subject_of(record: AnyRecord) -> str:
             return record.session or record.lane
         case VendOrdered() | VendFinished() | CrossedUnadmitted() | PresentationRefused():
             return record.lane
-        case KeyBarred() | KeyRevoked():
+        case KeyAccepted() | KeyIssued() | KeyBarred() | KeyRevoked():
             return record.key
-        case LotDescribed() | EpochBegan() | AllotmentsAsked() | AllotmentsRenewed():
+        case AgentRegistered():
+            return record.agent
+        case (
+            LotDescribed()
+            | EpochBegan()
+            | ClockAnchored()
+            | BootTold()
+            | AllotmentsAsked()
+            | AllotmentsRenewed()
+            | RatesSet()
+            | RatesChanged()
+        ):
             return "lot"
         case _:
             return record.session

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from parkgraph.model.records.parts import Place, Record
+from parkgraph.model.rates import Rate, RateCard
+from parkgraph.model.records.parts import KeyTerms, Place, Record
 
 
 class AllotmentsAsked(Record):
@@ -25,10 +26,10 @@ class AllotmentSold(Record):
     session: str
     space: str
     entry_lane: str
-    currency: str
-    rate_minor_per_hour: int
+    rate: Rate
     fleet: str | None
     autonomous: bool
+    expected_minutes: int
     estimated_minor: int
     arrive_within_seconds: int
     hold_until: AwareDatetime
@@ -50,11 +51,11 @@ class CancelAsked(Record):
 
 
 class ExtensionAsked(Record):
-    """The buyer wants his space to be held for `seconds` more."""
+    """The buyer comes so much later, or stays so much longer."""
 
     type: Literal["extension_asked"] = "extension_asked"
     session: str
-    seconds: Annotated[int, Field(gt=0, le=7 * 86400)]
+    minutes: Annotated[int, Field(gt=0, le=7 * 1440)]
 
 
 class KeyRevoked(Record):
@@ -66,3 +67,35 @@ class KeyRevoked(Record):
     type: Literal["key_revoked"] = "key_revoked"
     key: str
     known: Place | None
+
+
+class EndAsked(Record):
+    """The buyer ends his stay, which the lot prices."""
+
+    type: Literal["end_asked"] = "end_asked"
+    session: str
+    request: str | None = None
+
+
+class KeyIssued(Record):
+    """A key may be used, at `/api/v1` of the cloud and of the lot that is told."""
+
+    type: Literal["key_issued"] = "key_issued"
+    key: str
+    terms: KeyTerms
+
+
+class RatesChanged(Record):
+    """What is booked from now on costs what `card` says."""
+
+    type: Literal["rates_changed"] = "rates_changed"
+    card: RateCard
+
+
+class AgentRegistered(Record):
+    """A program that calls for people made itself known."""
+
+    type: Literal["agent_registered"] = "agent_registered"
+    agent: str
+    name: str
+    purpose: str | None

@@ -8,8 +8,9 @@ from parkgraph.model.records.parts import Direction, Means, Reason, Record, Vend
 
 
 class AdmissionGranted(Record):
-    """One presence may cross once. `session` is None where an exit opens for whoever stands there.
+    """One presence may cross once, from `boot_ms` after a boot on.
 
+    `session` is None where an exit opens for whoever stands there.
     `passages_before` is the barrier's passage counter at that time. `frame_to_decision_ms` is from
     the arrival of the newest frame that was read to this decision; None for other means.
     """
@@ -24,6 +25,8 @@ class AdmissionGranted(Record):
     passages_before: int
     confidence: float | None = None
     frame_to_decision_ms: int | None = None
+    boot: str | None = None
+    boot_ms: int | None = None
 
 
 class VendOrdered(Record):
@@ -52,7 +55,13 @@ class VendFinished(Record):
 
 
 class Crossed(Record):
-    """The loops confirmed that the admitted vehicle went through; an exit tells the amount."""
+    """The loops confirmed that the admitted vehicle went through, `boot_ms` after a boot.
+
+    An exit tells the amount, and the time until its admission that it is for: when the vehicle was
+    gone may not have been seen. Where that `is_in_doubt`, it is what is proven of it; where the
+    amount is less than it costs, that was told before. `over_seconds`: for so long the vehicle
+    stayed after the end of its stay, where that is longer than it takes to leave.
+    """
 
     type: Literal["crossed"] = "crossed"
     admission: str
@@ -60,6 +69,11 @@ class Crossed(Record):
     lane: str
     direction: Direction
     amount_minor: int | None = None
+    boot: str | None = None
+    boot_ms: int | None = None
+    elapsed_seconds: int | None = None
+    is_in_doubt: bool | None = None
+    over_seconds: int | None = None
 
 
 class AdmissionLapsed(Record):

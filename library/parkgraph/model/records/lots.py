@@ -4,11 +4,16 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from parkgraph.model.records.parts import LaneDescription, Place, Record, SpaceDescription
+from parkgraph.model.rates import Rate, RateCard
+from parkgraph.model.records.parts import KeyTerms, LaneDescription, Place, Record, SpaceDescription
 
 
 class LotDescribed(Record):
-    """The lot's configuration changed; also the first record of every journal."""
+    """The lot's configuration changed; also the first record of every journal.
+
+    A synthetic lot is simulated: `pk_test_` keys reach those only, and `pk_live_` keys those that
+    take them. `rates` are those it is configured with; the cloud may set others.
+    """
 
     type: Literal["lot_described"] = "lot_described"
     name: str
@@ -16,13 +21,19 @@ class LotDescribed(Record):
     currency: str
     spaces: tuple[SpaceDescription, ...]
     lanes: tuple[LaneDescription, ...]
+    latitude: float | None = None
+    longitude: float | None = None
+    is_synthetic: bool = False
+    takes_live_keys: bool = True
+    rates: RateCard | None = None
 
 
 class EpochBegan(Record):
     """The stream goes on under another epoch, after the row `predecessor`; None: after nothing.
 
     Whatever came after that row in a copy is superseded. At a lot the facts follow it: its
-    description and a `SessionTold` for each stay in `open_sessions`; no other is open.
+    description, rates and keys, a `BootTold` for each boot that is still needed, and a
+    `SessionTold` for each stay in `open_sessions`; no other is open.
     """
 
     type: Literal["epoch_began"] = "epoch_began"
@@ -32,8 +43,41 @@ class EpochBegan(Record):
     open_sessions: tuple[str, ...] = ()
 
 
+class ClockAnchored(Record):
+    """The row's time was the wall clock's, `boot_ms` after the machine's boot `boot`.
+
+    The time between two of them of one boot is known; that between boots, where `is_trusted`: the
+    wall clock was known to be right.
+    """
+
+    type: Literal["clock_anchored"] = "clock_anchored"
+    boot: str
+    boot_ms: int
+    is_trusted: bool
+
+
+class BootTold(Record):
+    """A boot as the facts had it when an epoch began, told where an open stay needs it.
+
+    It was the lot's `number`th, lasted for `last_ms` at least, and was anchored then. `right_at`
+    and `right_ms` are its newest anchor that was trusted.
+    """
+
+    type: Literal["boot_told"] = "boot_told"
+    boot: str
+    number: int
+    last_ms: int
+    last_at: AwareDatetime
+    is_trusted: bool
+    right_ms: int | None
+    right_at: AwareDatetime | None
+
+
 class SessionTold(Record):
-    """A stay as the facts had it when an epoch began. Times are UTC, money in minor units."""
+    """A stay as the facts had it when an epoch began. Times are UTC, money in minor units.
+
+    `rate` is all of a card where nobody knew yet who bought the space.
+    """
 
     type: Literal["session_told"] = "session_told"
     session: str
@@ -42,8 +86,8 @@ class SessionTold(Record):
     autonomous: bool
     space: str
     entry_lane: str
-    currency: str
-    rate_minor_per_hour: int
+    rate: Rate | RateCard
+    expected_minutes: int
     estimated_minor: int
     reserved_at: AwareDatetime
     hold_until: AwareDatetime
@@ -55,6 +99,10 @@ class SessionTold(Record):
     end_request: str | None = None
     lent_asked_at: AwareDatetime | None = None
     lent_seconds: int | None = None
+    entered_boot: str | None = None
+    entered_boot_ms: int | None = None
+    elapsed_seconds: int | None = None
+    is_in_doubt: bool | None = None
 
 
 class ConflictFound(Record):
@@ -71,6 +119,21 @@ class ConflictFound(Record):
         "space_blocked",
     ]
     what: str
+
+
+class KeyAccepted(Record):
+    """The lot knows a key and what it may do."""
+
+    type: Literal["key_accepted"] = "key_accepted"
+    key: str
+    terms: KeyTerms
+
+
+class RatesSet(Record):
+    """What is booked at the lot from now on costs what `card` says, if that is in its money."""
+
+    type: Literal["rates_set"] = "rates_set"
+    card: RateCard
 
 
 class KeyBarred(Record):

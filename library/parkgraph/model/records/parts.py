@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Direction(StrEnum):
@@ -96,3 +96,23 @@ class Place(BaseModel):
     epoch: int
     seq: int
     hash: str
+
+
+class KeyTerms(BaseModel):
+    """What an API key may do. `digest` is the HMAC-SHA256 of its secret part under its id.
+
+    `fleet` tags what it books, and is all that it sees; None: the operator's own. `expires_at` is
+    set where it is being replaced.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    digest: str
+    is_test: bool
+    plan: str
+    scopes: tuple[str, ...]
+    fleet: str | None = None
+    requests_per_minute: int | None = None
+    created_at: AwareDatetime
+    expires_at: AwareDatetime | None = None

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+from parkgraph.model.rates import Rate, RateCard
 from parkgraph.model.records.parts import Record
 
 
@@ -19,20 +20,27 @@ class SessionReserved(Record):
     autonomous: bool
     space: str
     entry_lane: str
-    currency: str
-    rate_minor_per_hour: int
+    rate: Rate
+    expected_minutes: int
     estimated_minor: int
     hold_until: AwareDatetime
     request: str | None = None
 
 
 class SessionEnded(Record):
-    """The buyer ended the stay: priced, but the space is free only when the vehicle has left."""
+    """The buyer ended the stay: priced, but the space is free only when the vehicle has left.
+
+    The time that the amount is for is until `boot_ms` after a boot, else as `Crossed` has it.
+    """
 
     type: Literal["session_ended"] = "session_ended"
     session: str
     amount_minor: int
     request: str | None = None
+    boot: str | None = None
+    boot_ms: int | None = None
+    elapsed_seconds: int | None = None
+    is_in_doubt: bool | None = None
 
 
 class NoShowDeclared(Record):
@@ -46,15 +54,14 @@ class AllotmentGranted(Record):
     """A space was lent to the cloud to sell, with the id and the code that the stay will have.
 
     `asked_at` is the time of the cloud's clock when it asked, `lasts_seconds` counts from then; the
-    lot counts it from its own commit.
+    lot counts it from its own commit. Which of `rates` counts is known with the buyer.
     """
 
     type: Literal["allotment_granted"] = "allotment_granted"
     session: str
     space: str
     entry_lane: str
-    currency: str
-    rate_minor_per_hour: int
+    rates: RateCard
     asked_at: AwareDatetime
     lasts_seconds: int
 
@@ -86,6 +93,8 @@ class BookingTaken(Record):
     session: str
     fleet: str | None
     autonomous: bool
+    rate: Rate
+    expected_minutes: int
     estimated_minor: int
     hold_until: AwareDatetime
     request: str | None = None
@@ -108,7 +117,10 @@ class SessionVoided(Record):
 
 
 class HoldExtended(Record):
-    """The space is held for longer."""
+    """The space is held until another time.
+
+    Its vehicle came before its booking did, or the wall clock was set, and the hold moves with it.
+    """
 
     type: Literal["hold_extended"] = "hold_extended"
     session: str
@@ -122,3 +134,13 @@ class SpaceReassigned(Record):
     session: str
     space: str
     before: str
+
+
+class SessionExtended(Record):
+    """The buyer comes later, until `hold_until`, or stays longer; either has a new estimate."""
+
+    type: Literal["session_extended"] = "session_extended"
+    session: str
+    hold_until: AwareDatetime | None
+    expected_minutes: int
+    estimated_minor: int

@@ -1,0 +1,123 @@
+"""What lot and cloud both read from the tables that they share: stays and lots."""
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar, overload
+
+from parkgraph.front.contract import LivePrincipal, Principal, SandboxPrincipal
+from parkgraph.journal.digests import sound
+from parkgraph.journal.facts import session_of
+from parkgraph.model.api import GateBody, LotBody, SessionsQuery
+from parkgraph.model.api.sessions import STATUS
+from parkgraph.model.errors import CallRefusedError, ErrorCode
+from parkgraph.model.ids import RANDOM_BYTES, new_id
+from parkgraph.model.records import Direction, LotDescribed
+from parkgraph.model.sessions import Session
+from parkgraph.model.sites import LiveSite, Site, SyntheticSite, site_of
+from parkgraph.runtime.queries import load_queries
+from parkgraph.runtime.sqlite import Reader
+
+_SQL: Final = load_queries("parkgraph.front", "views.sql")
+
+# A stay has its id from the moment in which it is reserved, or lent to be sold; to a millisecond.
+_ID_IS_EXACT_TO: Final = timedelta(seconds=1)
+_AFTER_ALL: Final = "~"
+
+S = TypeVar("S", LiveSite, SyntheticSite)
+
+
+async def sessions_of_fleet(reader: Reader, fleet: str, query: SessionsQuery) -> list[Session]:
+    """Return the stays of `fleet` that fit `query`, newest first, at most `query.limit`."""
+    first = _id_of(query.since - _ID_IS_EXACT_TO) if query.since else ""
+    last = _id_of(query.until + _ID_IS_EXACT_TO) if query.until else _AFTER_ALL
+    parameters = {
+        "fleet": fleet,
+        "first": first,
+        "last": min(last, query.cursor or _AFTER_ALL),
+        "lot": query.lot_id,
+        "states": json.dumps([s for s, word in STATUS.items() if query.status in {None, word}]),
+        "since": _text(query.since),
+        "until": _text(query.until),
+        "limit": query.limit,
+    }
+    rows = await reader.all(_SQL["sessions_of_fleet"], parameters)
+    return [session_of(row) for row in sound(rows)]
+
+
+def lot_body(lot: str, description: LotDescribed) -> LotBody:
+    """Return `lot` as `/api/v1` shows it. All its lanes have barriers that open by themselves."""
+    by_class = Counter(space.space_class.value for space in description.spaces)
+    is_autonomous = {lane.direction for lane in description.lanes} == set(Direction)
+    return LotBody(
+        lot_id=lot,
+        name=description.name,
+        latitude=description.latitude,
+        longitude=description.longitude,
+        time_zone=description.time_zone,
+        currency=description.currency,
+        spaces=len(description.spaces),
+        spaces_by_class=dict(by_class),
+        autonomous=is_autonomous,
+        gate=GateBody(automated=is_autonomous),
+        synthetic=description.is_synthetic,
+    )
+
+
+async def lot_bodies(reader: Reader) -> dict[str, tuple[LotBody, bool]]:
+    """Return all lots by their ids, each with whether it `takes_live_keys`; see `check_reach`."""
+    found: dict[str, tuple[LotBody, bool]] = {}
+    for row in sound(await reader.all(_SQL["lots"], {})):
+        description = LotDescribed.model_validate_json(row["description"])
+        found[row["lot"]] = lot_body(row["lot"], description), description.takes_live_keys
+    return found
+
+
+def check_reach(principal: Principal, lot: LotBody, *, takes_live_keys: bool) -> None:
+    """Raise `CallRefusedError` where the key is not for such lots; see `reach`."""
+    site = site_of(lot.lot_id, is_synthetic=lot.synthetic, takes_live_keys=takes_live_keys)
+    reach(principal, site)
+
+
+@overload
+def reach(principal: SandboxPrincipal, site: Site) -> SyntheticSite: ...
+@overload
+def reach(principal: LivePrincipal, site: S) -> S: ...
+@overload
+def reach(principal: Principal, site: Site) -> Site: ...
+
+
+def reach(principal: Principal, site: Site) -> Site:
+    """Return `site`, as one that `principal` may act at.
+
+    Test keys are for synthetic lots only, live ones for all others and those that take them. So
+    nothing that comes of a test key can be a `LiveSite`, which live hardware asks for.
+
+    Raises:
+        CallRefusedError: the key is not for such lots.
+    """
+    match principal, site:
+        case SandboxPrincipal(), LiveSite():
+            raise _wrong_key(f"{site.lot} is no synthetic lot: use a pk_live_ key there")
+        case SandboxPrincipal(), _:
+            return site
+        case _, SyntheticSite(takes_live_keys=False):
+            raise _wrong_key(f"{site.lot} is a synthetic lot: use a pk_test_ key there")
+        case _:
+            return site
+
+
+def _wrong_key(message: str) -> CallRefusedError:
+    return CallRefusedError(ErrorCode.FORBIDDEN, message, field="lot_id")
+
+
+def _id_of(at: datetime) -> str:
+    """Return the first of the ids that stays may get at `at`."""
+    return new_id("sess", at=at, random=bytes(RANDOM_BYTES))
+
+
+def _text(at: datetime | None) -> str | None:
+    """Return a time as the query compares it."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26].rstrip("0.")
