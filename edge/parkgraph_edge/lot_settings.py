@@ -60,7 +60,7 @@ class LotSettings(Table):
     synthetic: bool = Field(
         default=False,
         description="true where the hardware is simulated: keys that begin with pk_test_ reach"
-        " such lots only",
+        " such lots only, and no real barrier is ever opened, not even an exit",
         examples=[True],
     )
     live_keys: bool = Field(

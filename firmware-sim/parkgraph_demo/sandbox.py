@@ -119,16 +119,6 @@ class Ports:
         return f"https://127.0.0.1:{self.cloud}"
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
-    """What runs, and where."""
-
-    folder: Path
-    ports: Ports
-    programs: Mapping[str, Program]
-    side_door: SideDoor
-
-
 def ports_from(port: int) -> Ports:
     """Return `port` for the lot and the next one for the cloud; free ones where it is 0.
 
@@ -159,10 +149,10 @@ async def run(work: Path, log: Path, ports: Ports, *, clock: Clock, seed: int) -
     began = clock.boot_seconds()
     authority = log.parent / "ca.pem"
     issue(Files(authority, work / "server.pem", work / "server.key.pem"), now=clock.now())
-    async with _running(work, log, ports, authority, seed) as sandbox:
+    async with _running(work, log, ports, authority, seed) as (programs, side_door):
         visitors = Visitors(
             work / "edge" / "ledger.db",
-            sandbox.side_door,
+            side_door,
             lambda session, what: print(f"  {session}: {what}", flush=True),
             seed=seed,
         )
@@ -171,7 +161,7 @@ async def run(work: Path, log: Path, ports: Ports, *, clock: Clock, seed: int) -
         await loops.run(
             {
                 "visitors": visitors.run(),
-                "programs": _watch(sandbox.programs),
+                "programs": _watch(programs),
                 "cloud": _tell_when_it_sells(work),
             }
         )
@@ -205,7 +195,7 @@ config/sandbox.http has these and all other calls. Ctrl-C ends everything.
 @contextlib.asynccontextmanager
 async def _running(
     folder: Path, log: Path, ports: Ports, authority: Path, seed: int
-) -> AsyncIterator[Sandbox]:
+) -> AsyncIterator[tuple[Mapping[str, Program], SideDoor]]:
     make_folder(folder / "cloud")
     public_key = SigningKey.kept_in(folder / "cloud").public_key
     spaces = json.dumps([*STANDARD, *AUTONOMOUS])
@@ -225,7 +215,7 @@ async def _running(
         await answers(ports.lot_url, programs["edge"], verify=verify)
         await _until_found(_HEARD, folder)
         side_door = SideDoor(where["side_door"])
-        yield Sandbox(folder, ports, programs, side_door)
+        yield programs, side_door
         await side_door.close()
     finally:
         await stop(programs)

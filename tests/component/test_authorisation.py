@@ -4,6 +4,7 @@
 what it has to do with fleets.
 """
 
+import asyncio
 import contextlib
 import functools
 import sqlite3
@@ -17,7 +18,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from pydantic import BaseModel
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from parkgraph.front.app import FrontDoor
 from parkgraph.front.contract import Operation
@@ -130,7 +131,7 @@ class Place:
     side: str
     lot: str
     stay: str
-    app: ASGIApp
+    app: Starlette
     path: Path
     clock: FakeClock
 
@@ -138,7 +139,8 @@ class Place:
         """Call, long after the call before: limits are not what this is about."""
         self.clock.advance(60)
         authorization = {} if key is None else {"Authorization": key}
-        async with calling(self.app, key=None) as caller:  # type: ignore[arg-type]
+        # An event stream that it ought not to get would go on.
+        async with asyncio.timeout(60), calling(self.app, key=None) as caller:
             return await caller.request(
                 method, sent.url, params=sent.query, json=sent.body, headers=authorization
             )
@@ -336,9 +338,6 @@ async def places(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield places
 
 
-# The matrix
-
-
 def show(side: str, answers: Mapping[tuple[str, str], int]) -> None:
     print(f"\n{side:<48}" + "".join(f"{way:>15}" for way in WAYS))
     for each in OPERATIONS:
@@ -367,7 +366,9 @@ async def test_whoever_may_not_is_refused_and_nothing_is_written(places: dict[st
     assert wrong == []
 
 
-@pytest.mark.parametrize(("key", "beyond"), [(OPERATOR, set()), (OWNER, OF_EVERY_FLEET)])
+@pytest.mark.parametrize(
+    ("key", "beyond"), [(OPERATOR, set()), (OWNER, OF_EVERY_FLEET)], ids=["operator", "owner"]
+)
 async def test_who_may_is_not_refused_what_the_others_are(
     places: dict[str, Place], key: str, beyond: set[str]
 ) -> None:
@@ -451,9 +452,6 @@ async def test_lists_tell_a_key_nothing_of_lots_that_it_does_not_reach(
         assert answer.status_code == 200
         assert place.lot not in answer.text
         assert place.stay not in answer.text
-
-
-# What the matrix stands on
 
 
 def test_what_anybody_may_call_is_this_and_no_more() -> None:

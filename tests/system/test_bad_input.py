@@ -120,14 +120,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_on_a_full_disk_bookings_wait_exits_open_and_all_goes_on_when_there_is_room(
     small_disk: Path, stack: Stack
 ) -> None:
-    ballast = small_disk / "ballast"
-    await _fill(ballast)
+    filler = small_disk / "filler"
+    await _fill(filler)
     with pytest.raises(ApiError) as refusal:
         await book(stack, "FUL0001")
     sent = await stack.side_door.tell("/cars", plate="OUT6006", lane="south-out")
     await until_car(stack, sent["car"], "gone")
 
-    ballast.unlink()
+    filler.unlink()
 
     async def books_again() -> bool:
         try:
@@ -140,8 +140,8 @@ async def test_on_a_full_disk_bookings_wait_exits_open_and_all_goes_on_when_ther
     assert (refusal.value.status, refusal.value.code) == (503, "UNAVAILABLE")
 
 
-async def _fill(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file:
+async def _fill(filler: Path) -> None:
+    with filler.open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"\0" * 4096)
