@@ -46,9 +46,10 @@ class Promise:
     space: str
     code: str
     at: float
-    # How far the lot's wall clock was off, least and most, since then.
+    # How far the lot's wall clock was off, least and most, since then; and in which of its boots.
     least_offset: float
     most_offset: float
+    boot: str
     hold_seconds: float = HOLD_SECONDS
     is_over: bool = False
     is_forgiven: bool = False
@@ -121,6 +122,7 @@ class Oracle:
             at=self.now,
             least_offset=offset,
             most_offset=offset,
+            boot=lot.machine.clock.boot_id(),
         )
         promise.is_forgiven = session.session in self.forgotten  # answered before, heard now
         if side == "lot":  # it was told until when, perhaps late
@@ -198,6 +200,8 @@ class Oracle:
             has_left_space = vehicle.where == promise.lot.exit.lane.name
             return state_at_lot(promise) in OPEN_STATES or not (has_another or has_left_space)
         swing = promise.most_offset - promise.least_offset
+        if promise.side == "lot" and promise.boot == promise.lot.machine.clock.boot_id():
+            swing = 0.0  # it moves what it holds with its clock
         if self.now - promise.at + swing >= promise.hold_seconds - 5:
             return False
         if len(vehicle.promises) > 1:
