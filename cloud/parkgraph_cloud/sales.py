@@ -87,6 +87,7 @@ class Sell:
             estimated_minor=rate.price(stay).total_minor,
             arrive_within_seconds=int(HOLD.total_seconds()),
             hold_until=moment.at + HOLD,
+            sold_at=moment.at,
             request=self.request,
             personal=personal,
         )
@@ -141,6 +142,7 @@ class Sell:
             rate=record.rate,
             expected_minutes=record.expected_minutes,
             estimated_minor=record.estimated_minor,
+            reserved_at=now,
             hold_until=record.hold_until,
             request=self.request,
         )

@@ -276,6 +276,7 @@ def _taken(sold: AllotmentSold, now: datetime) -> BookingTaken:
         estimated_minor=sold.estimated_minor,
         hold_until=now + timedelta(seconds=sold.arrive_within_seconds),
         request=sold.request,
+        sold_at=sold.sold_at,
         personal=sold.personal,
     )
 

@@ -14,7 +14,7 @@ from parkgraph.model.api import (
     KeysQuery,
 )
 from parkgraph.model.errors import CallRefusedError, ErrorCode
-from parkgraph.model.scopes import SCOPES_OF
+from parkgraph.model.scopes import SCOPES_OF, Plan
 
 
 async def create_key(port: CloudPort, call: Call) -> Told:
@@ -81,6 +81,12 @@ def _check(principal: Principal, request: KeyRequest) -> None:
         _forbid("ask the operator for higher limits", "requests_per_minute")
     if principal.is_test and not request.test:
         _forbid("a pk_test_ key makes pk_test_ keys only", "test")
+    if request.fleet_id and request.plan is Plan.OPERATOR:
+        raise CallRefusedError(
+            ErrorCode.BAD_REQUEST,
+            "a fleet has the plan starter or fleet; a key of the operator has no fleet_id",
+            field="plan",
+        )
     included = SCOPES_OF[request.plan]
     if beyond := sorted(frozenset(request.scopes) - included):
         raise CallRefusedError(

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 P = TypeVar("P", bound=Port)
 Answer = BaseModel | Told | Stream
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 # How long one waits for the answer to the same request, sent before.
 LONGEST_TURN_SECONDS: Final = 5.0
@@ -70,9 +71,14 @@ class FrontDoor:
         What is `elsewhere`, in the cloud, is refused. What the operations are is told to anybody;
         see `parkgraph.front.docs`.
         """
+        by_path: dict[str, dict[str, Endpoint]] = {}
+        for each in operations:
+            by_path.setdefault(each.path, {})[each.method] = self._endpoint(each, each.handle, port)
+        for each in elsewhere:
+            endpoint = self._endpoint(each, _requires_cloud, port)
+            by_path.setdefault(each.path, {})[each.method] = endpoint
         routes = [
-            *(self._route(each, each.handle, port) for each in operations),
-            *(self._route(each, _requires_cloud, port) for each in elsewhere),
+            *(_route(path, endpoints) for path, endpoints in by_path.items()),
             *(Route(route.path, self._open(route.endpoint)) for route in docs.routes()),
         ]
         app = Starlette(
@@ -83,9 +89,9 @@ class FrontDoor:
         app.router.redirect_slashes = False
         return app
 
-    def _route(
+    def _endpoint(
         self, operation: Operation[Any], handle: Callable[[P, Call], Awaitable[Answer]], port: P
-    ) -> Route:
+    ) -> Endpoint:
         async def answered(request: Request, principal: Principal) -> Response:
             call = await call_of(request, principal)
             answer = await self._in_turn(call, lambda: handle(port, call))
@@ -108,7 +114,7 @@ class FrontDoor:
                 note.info("called", status=response.status_code)
             return _sealed(response, request_id, caller.standing)
 
-        return Route(operation.path, endpoint, methods=[operation.method])
+        return endpoint
 
     def _let_in(self, request: Request, operation: Operation[Any] | None) -> _Caller:
         """Count the call, and say who calls. Any path and page that is no operation is public."""
@@ -160,9 +166,7 @@ class FrontDoor:
             del self._in_flight[request]
             done.set()
 
-    def _open(
-        self, page: Callable[[Request], Awaitable[Response]]
-    ) -> Callable[[Request], Awaitable[Response]]:
+    def _open(self, page: Endpoint) -> Endpoint:
         """Return `page`, which anybody may read, with what all answers have."""
 
         async def endpoint(request: Request) -> Response:
@@ -213,6 +217,16 @@ def _refusal(error: Exception, note: Any) -> CallRefusedError:
         return CallRefusedError(ErrorCode.UNAVAILABLE, "not possible now; try again")
     note.error("call_failed", exc_info=error)
     return CallRefusedError(ErrorCode.INTERNAL, "something is broken here; it was noted")
+
+
+def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
+    """Return the one route of `path`, so that `Allow` names all of its methods."""
+
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        return await endpoints[method](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
 
 
 async def _requires_cloud(_port: Port, _call: Call) -> Answer:

@@ -9,14 +9,12 @@ from parkgraph.journal.changes import Changes
 from parkgraph.journal.digests import sound
 from parkgraph.journal.ledger import SQL
 from parkgraph.model.records import KeyTerms
-from parkgraph.model.scopes import Scope
 from parkgraph.runtime.queries import load_queries
 from parkgraph.runtime.sqlite import Reader
 
 _SQL: Final = load_queries("parkgraph.front", "key_facts.sql")
 # Even where nobody said that there is more.
 REFRESH_EVERY_SECONDS: Final = 60.0
-_KNOWN_SCOPES: Final = frozenset(Scope)
 
 
 class LedgerKeys:
@@ -79,12 +77,8 @@ class LedgerKeys:
         of_lot = {"lot": self._lot}
         keys = sound(await reader.all(SQL["keys_of"], of_lot))
         barred = sound(await reader.all(SQL["barred_keys_of"], of_lot))
-        self._known = {row["key"]: _known(row["key"], row["terms"]) for row in keys}
+        self._known = {
+            row["key"]: known_key(row["key"], KeyTerms.model_validate_json(row["terms"]))
+            for row in keys
+        }
         self._barred = frozenset(row["key"] for row in barred)
-
-
-def _known(key: str, text: str) -> KnownKey:
-    terms = KeyTerms.model_validate_json(text)
-    # A newer cloud may have scopes that mean nothing here.
-    scopes = tuple(scope for scope in terms.scopes if scope in _KNOWN_SCOPES)
-    return known_key(key, terms.model_copy(update={"scopes": scopes}))

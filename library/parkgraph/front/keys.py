@@ -12,7 +12,7 @@ from parkgraph.front.contract import LivePrincipal, Principal, RateClass, Sandbo
 from parkgraph.front.limits import Budget, budgets_of_key
 from parkgraph.model.errors import CallRefusedError, ErrorCode
 from parkgraph.model.records import KeyTerms
-from parkgraph.model.scopes import Scope
+from parkgraph.model.scopes import SCOPES_OF, Plan, Scope
 
 ID_LENGTH: Final = 12
 RANDOM_BYTES: Final = 40
@@ -76,23 +76,24 @@ def digest_of(key: str) -> bytes:
 def configured_key(
     key: str, *, fleet: str | None = None, requests_per_minute: int | None = None
 ) -> FixedKeys:
-    """Return the ring of the one key that a program is configured with: it may do everything.
+    """Return the ring of the one key that a program is configured with.
 
+    It may do all that the operator may, or, where it belongs to a `fleet`, what a fleet may.
     `requests_per_minute` takes the place of the public limits.
     """
     is_test = key.startswith("pk_test_")
-    principal = _kind(is_test=is_test)(id_of(key), fleet, frozenset(Scope))
+    scopes = SCOPES_OF[Plan.FLEET if fleet else Plan.OPERATOR]
+    principal = _kind(is_test=is_test)(id_of(key), fleet, scopes)
     budgets = budgets_of_key(is_sandbox=is_test, requests_per_minute=requests_per_minute)
     return FixedKeys({id_of(key): KnownKey(digest_of(key), principal, budgets)})
 
 
 def known_key(key_id: str, terms: KeyTerms) -> KnownKey:
-    """Return an issued key, ready to be compared."""
+    """Return an issued key, ready to be compared; scopes of a newer cloud mean nothing here."""
+    scopes = frozenset(scope for scope in Scope if scope in terms.scopes)
     return KnownKey(
         bytes.fromhex(terms.digest),
-        _kind(is_test=terms.is_test)(
-            key_id, terms.fleet, frozenset(Scope(scope) for scope in terms.scopes)
-        ),
+        _kind(is_test=terms.is_test)(key_id, terms.fleet, scopes),
         budgets_of_key(is_sandbox=terms.is_test, requests_per_minute=terms.requests_per_minute),
         terms.expires_at,
     )

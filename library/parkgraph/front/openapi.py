@@ -56,7 +56,7 @@ _ABOUT: Final = (
     "Book parking for vehicles, with a driver or without. A lot's gateway and the cloud answer"
     " alike; what only one of them serves says so. The lot goes on when the internet is down.\n\n"
     "Unknown fields of a request are ignored, and answers may get more fields: ignore what you do"
-    " not know.\n\n"
+    ' not know. Types are taken as they are: neither `"5"` nor `5.0` is the integer 5.\n\n'
     "Outside the machine that serves it, the API is reached by TLS 1.3 only. Answers then carry"
     " `Strict-Transport-Security`; plaintext is answered `426` with the code `UPGRADE_REQUIRED`."
 )

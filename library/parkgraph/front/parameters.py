@@ -47,6 +47,7 @@ PARAMETERS: Final[Json] = {
         " budget of theirs too",
         minLength=1,
         maxLength=LONGEST_END_USER_ID,
+        pattern="^[ -~]*$",
     ),
 }
 

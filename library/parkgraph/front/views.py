@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar, overload
 
 from parkgraph.front.contract import LivePrincipal, Principal, SandboxPrincipal
+from parkgraph.journal.chain import text_of_time
 from parkgraph.journal.digests import sound
 from parkgraph.journal.facts import session_of
 from parkgraph.model.api import GateBody, LotBody, SessionsQuery
 from parkgraph.model.api.sessions import STATUS
 from parkgraph.model.errors import CallRefusedError, ErrorCode
-from parkgraph.model.ids import RANDOM_BYTES, new_id
 from parkgraph.model.records import Direction, LotDescribed
 from parkgraph.model.sessions import Session
 from parkgraph.model.sites import LiveSite, Site, SyntheticSite, site_of
@@ -20,29 +20,41 @@ from parkgraph.runtime.sqlite import Reader
 
 _SQL: Final = load_queries("parkgraph.front", "views.sql")
 
-# A stay has its id from the moment in which it is reserved, or lent to be sold; to a millisecond.
-_ID_IS_EXACT_TO: Final = timedelta(seconds=1)
 _AFTER_ALL: Final = "~"
 
 S = TypeVar("S", LiveSite, SyntheticSite)
 
 
 async def sessions_of_fleet(reader: Reader, fleet: str, query: SessionsQuery) -> list[Session]:
-    """Return the stays of `fleet` that fit `query`, newest first, at most `query.limit`."""
-    first = _id_of(query.since - _ID_IS_EXACT_TO) if query.since else ""
-    last = _id_of(query.until + _ID_IS_EXACT_TO) if query.until else _AFTER_ALL
+    """Return the stays of `fleet` that fit `query`, newest first, at most `query.limit`.
+
+    Raises:
+        CallRefusedError: the cursor is the id of no stay.
+    """
+    until, before = _text(query.until) or _AFTER_ALL, ""
+    if query.cursor:
+        until, before = min((until, before), await _place(reader, query.cursor))
     parameters = {
         "fleet": fleet,
-        "first": first,
-        "last": min(last, query.cursor or _AFTER_ALL),
+        "since": _text(query.since) or "",
+        "until": until,
+        "before": before,
         "lot": query.lot_id,
         "states": json.dumps([s for s, word in STATUS.items() if query.status in {None, word}]),
-        "since": _text(query.since),
-        "until": _text(query.until),
         "limit": query.limit,
     }
     rows = await reader.all(_SQL["sessions_of_fleet"], parameters)
     return [session_of(row) for row in sound(rows)]
+
+
+async def _place(reader: Reader, session: str) -> tuple[str, str]:
+    """Return where a stay stands among all: when it was booked, and its id."""
+    row = await reader.one(_SQL["booked_at"], {"session": session})
+    if row is None:
+        raise CallRefusedError(
+            ErrorCode.BAD_REQUEST, "take `next_cursor` of the page before", field="cursor"
+        )
+    return row["reserved_at"], session
 
 
 def lot_body(lot: str, description: LotDescribed) -> LotBody:
@@ -111,13 +123,6 @@ def _wrong_key(message: str) -> CallRefusedError:
     return CallRefusedError(ErrorCode.FORBIDDEN, message, field="lot_id")
 
 
-def _id_of(at: datetime) -> str:
-    """Return the first of the ids that stays may get at `at`."""
-    return new_id("sess", at=at, random=bytes(RANDOM_BYTES))
-
-
 def _text(at: datetime | None) -> str | None:
-    """Return a time as the query compares it."""
-    if at is None:
-        return None
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26].rstrip("0.")
+    """Return the first time from `at` on as the journal keeps it."""
+    return text_of_time(at + timedelta(microseconds=-at.microsecond % 1000)) if at else None

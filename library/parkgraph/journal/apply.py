@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
+from parkgraph.journal.chain import text_of_time
 from parkgraph.model.plates import parse_plate
 from parkgraph.model.records import (
     AdmissionGranted,
@@ -285,6 +286,8 @@ def _put_session(
         _execute(connection, "free_space", values)
     rate = record.rates if isinstance(record, AllotmentGranted) else record.rate
     told = {**_UNTOLD, **values, "rate": rate.model_dump_json()}
+    if isinstance(record, SessionTold):
+        told["reserved_at"] = text_of_time(record.reserved_at)
     _execute(connection, "put_session", told, **_vehicle(record.personal))
     if SessionState(values["state"]) in OPEN_STATES:
         _hold(record.space, values, connection)
@@ -299,7 +302,12 @@ def _set_buyer(
     record: AllotmentSold | BookingTaken, values: Values, connection: sqlite3.Connection
 ) -> None:
     vehicle = _vehicle(record.personal)
-    told = {"twin": None, **values, "rate": record.rate.model_dump_json()}
+    told = {
+        "twin": None,
+        **values,
+        "rate": record.rate.model_dump_json(),
+        "reserved_at": text_of_time(record.sold_at) if record.sold_at else None,
+    }
     _execute(connection, "set_buyer", told, **vehicle)
     _execute(connection, "set_hold", values)
 

@@ -31,7 +31,8 @@ DELETE FROM sessions WHERE lot = :lot AND session = :session;
 -- name: set_buyer
 UPDATE sessions
    SET fleet = :fleet, autonomous = :autonomous, rate = :rate, expected_minutes = :expected_minutes,
-       estimated_minor = :estimated_minor, request = :request, twin = :twin, vin = :vin, plate = :plate, plate_letters = :plate_letters,
+       estimated_minor = :estimated_minor, reserved_at = COALESCE(:reserved_at, reserved_at),
+       request = :request, twin = :twin, vin = :vin, plate = :plate, plate_letters = :plate_letters,
        plate_folded = :plate_folded
  WHERE lot = :lot AND session = :session;
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,11 @@ GENESIS: Final = "0" * 64
 
 # The stream of what the cloud decides for no lot in particular; no lot can have that name.
 CLOUD: Final = "@cloud"
+
+
+def text_of_time(at: datetime) -> str:
+    """Return `at` as journals keep it: UTC, to a millisecond, so that texts sort as times do."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def stream_of_cloud(lot: str) -> str:

@@ -3,11 +3,19 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 from parkgraph.journal.apply import apply
-from parkgraph.journal.chain import GENESIS, Head, Row, digest_personal, hash_row, lot_of
+from parkgraph.journal.chain import (
+    GENESIS,
+    Head,
+    Row,
+    digest_personal,
+    hash_row,
+    lot_of,
+    text_of_time,
+)
 from parkgraph.model.elapsed import BootTime, Instant
 from parkgraph.model.records import AnyRecord, subject_of
 from parkgraph.runtime.clock import Clock
@@ -180,7 +188,7 @@ def chained(stream: str, head: Head, record: AnyRecord, *, actor: str, moment: M
     personal = record.personal.model_dump_json(exclude_none=True) if record.personal else None
     row = Row(
         seq=head.seq + 1,
-        at=moment.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        at=text_of_time(moment.at),
         actor=actor,
         subject=subject_of(record),
         type=record.type,

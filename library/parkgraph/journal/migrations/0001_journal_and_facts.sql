@@ -74,7 +74,7 @@ CREATE TABLE sessions (
     rate       TEXT    NOT NULL,  -- JSON; a whole rate card while nobody here knows who bought it
     expected_minutes BIGINT NOT NULL,
     estimated_minor BIGINT NOT NULL,
-    reserved_at TEXT   NOT NULL,
+    reserved_at TEXT   NOT NULL,  -- UTC to a millisecond, so that it sorts
     hold_until TEXT    NOT NULL,
     entered_at TEXT,
     ended_at   TEXT,
@@ -90,7 +90,7 @@ CREATE TABLE sessions (
     is_in_doubt INTEGER,          -- 1: it may have been longer
     PRIMARY KEY (lot, session)
 );
-CREATE INDEX sessions_by_fleet ON sessions (fleet, session);
+CREATE INDEX sessions_by_fleet ON sessions (fleet, reserved_at, session);
 CREATE INDEX open_sessions ON sessions (lot, session)
  WHERE state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving');
 CREATE INDEX sessions_by_twin ON sessions (lot, twin) WHERE twin IS NOT NULL;

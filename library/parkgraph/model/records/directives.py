@@ -33,6 +33,7 @@ class AllotmentSold(Record):
     estimated_minor: int
     arrive_within_seconds: int
     hold_until: AwareDatetime
+    sold_at: AwareDatetime | None = None
     request: str | None = None
 
 

@@ -84,7 +84,7 @@ class AllotmentReclaimed(Record):
 
 
 class BookingTaken(Record):
-    """The lot has read who bought an allotment. `twin` is the same vehicle's other open stay.
+    """The lot has read who bought an allotment, and when. `twin` is the vehicle's other open stay.
 
     Whichever of the two is presented first is kept; until then the plate is the other's.
     """
@@ -99,6 +99,7 @@ class BookingTaken(Record):
     hold_until: AwareDatetime
     request: str | None = None
     twin: str | None = None
+    sold_at: AwareDatetime | None = None
 
 
 class SessionCancelled(Record):
