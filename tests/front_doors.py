@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 import httpx
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from parkgraph.front.app import FrontDoor
 from parkgraph.front.keys import FixedKeys, configured_key
@@ -36,7 +36,7 @@ def a_door(
     clock: FakeClock | None = None,
     description: LotDescribed | None = None,
     changes: Changes | None = None,
-) -> Starlette:
+) -> Router:
     """Return a lot's front door."""
     clock = clock or FakeClock()
     front = LotFront(
@@ -63,7 +63,7 @@ def a_caller(
 
 
 def calling(
-    door: Starlette, *, key: str | None = KEY, host: str = "127.0.0.1"
+    door: Router, *, key: str | None = KEY, host: str = "127.0.0.1"
 ) -> httpx.AsyncClient:
     """Return a caller at `host` who sends `key`."""
     return httpx.AsyncClient(

@@ -61,7 +61,7 @@ async def let_through(
 async def a_day(ledger: OpenLedger, clock: FakeClock) -> None:
     """Let everything happen that a lot records."""
     await ledger.submit(OpenLot(LOT, a_lot(*SPACES)))
-    await ledger.submit(AnchorClock(LOT))
+    await ledger.submit(AnchorClock(LOT, clock.is_trusted()))
     sessions = [await ledger.submit(a_booking(f"CAR {n}", vin=None)) for n in range(4)]
     await let_through(ledger, ENTRY, "CAR 0", crosses=False)
     for plate in ("CAR 0", "CAR 1"):

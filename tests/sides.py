@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from parkgraph.front.app import FrontDoor
 from parkgraph.front.keys import FixedKeys, configured_key
@@ -19,7 +19,7 @@ class Away:
         raise UnavailableError("away")
 
 
-def door_of(side: str, port: Any, keys: FixedKeys | None = None) -> Starlette:
+def door_of(side: str, port: Any, keys: FixedKeys | None = None) -> Router:
     """Return the front door of a side; time stands still there."""
     keys = keys or configured_key(KEY, requests_per_minute=PLENTY)
     door = FrontDoor(keys, clock=FakeClock(), random=randomness().randbytes)

@@ -44,7 +44,7 @@ async def run(settings: CloudSettings) -> None:
         console = Console(reader, is_connected=lambda: core.links.is_connected, clock=clock)
         app = door.app(core.fleet, (*SHARED, *OF_THE_CLOUD), beside=console.routes())
         log.info("cloud_started", listen=str(settings.api.listen))
-        service.notify("READY=1")
+        service.ready()
         await loops.run(
             {
                 **entrance.loops(app),

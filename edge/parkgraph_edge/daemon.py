@@ -87,7 +87,7 @@ async def run(settings: EdgeSettings) -> None:
         else:
             work["ledger"] = _wait_for_ledger(settings, lanes, clock, budget)
         log.info("gateway_started", lot=settings.lot.id, listen=str(settings.api.listen))
-        service.notify("READY=1")
+        service.ready()
         await loops.run(work)
         service.notify("STOPPING=1")
     log.info("gateway_stopped", lot=settings.lot.id)

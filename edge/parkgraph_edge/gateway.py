@@ -221,7 +221,9 @@ class Gateway:
                         minutes=ages.minutes(),
                     )
                 )
-                step = await self.ledger.submit(AnchorClock(self._terms.lot))
+                step = await self.ledger.submit(
+                    AnchorClock(self._terms.lot, self._around.clock.is_trusted())
+                )
                 if step:
                     log.warning("clock_stepped", seconds=step.total_seconds())
                 missed = await self.ledger.submit(DeclareNoShows(self._terms.lot))

@@ -18,7 +18,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from pydantic import BaseModel
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from parkgraph.front.app import FrontDoor
 from parkgraph.front.contract import Operation
@@ -131,7 +131,7 @@ class Place:
     side: str
     lot: str
     stay: str
-    app: Starlette
+    app: Router
     path: Path
     clock: FakeClock
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import pytest
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from parkgraph import client
 from parkgraph.client import ApiError, ParkGraph, UnreachableError
@@ -41,13 +41,13 @@ EXAMPLES: Final = examples_of(client, ParkGraph)
 
 
 @pytest.fixture
-async def door(ledger: OpenLedger) -> Starlette:
+async def door(ledger: OpenLedger) -> Router:
     await ledger.submit(OpenLot(LOT, a_lot()))
     return a_door(ledger, ledger.reader)
 
 
 @pytest.fixture
-async def address(door: Starlette) -> AsyncIterator[str]:
+async def address(door: Router) -> AsyncIterator[str]:
     """Serve the lot on a free port of loopback."""
     listener = listen("127.0.0.1", 0)
     async with asyncio.TaskGroup() as group:

@@ -55,7 +55,7 @@ def replayed(ledger: OpenLedger) -> tuple[list[str], list[str]]:
 
 async def anchor(lot: Lender) -> timedelta:
     """Let the lot's housekeeping look at its clocks."""
-    return await lot.ledger.submit(AnchorClock(LOT))
+    return await lot.ledger.submit(AnchorClock(LOT, lot.clock.is_trusted()))
 
 
 async def reboot(lot: Lender, *, off_seconds: float = 0.0, is_trusted: bool = False) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from starlette.applications import Starlette
+from starlette.routing import Router
 from structlog.testing import capture_logs
 
 from parkgraph.front import examples
@@ -216,7 +216,7 @@ class Observed:
     exchanges: list[Exchange] = field(default_factory=list)
 
     async def call(
-        self, door: Starlette, operation: str, *, key: str | None = KEY, **sent: Any
+        self, door: Router, operation: str, *, key: str | None = KEY, **sent: Any
     ) -> httpx.Response:
         """Call and note an operation; `sent` is instead of what the example sends."""
         path, method, described = operation_of(operation)
@@ -229,7 +229,7 @@ class Observed:
         self.exchanges.append(Exchange(self.side, described, answer))
         return answer
 
-    async def call_all(self, door: Starlette, **sent: Any) -> None:
+    async def call_all(self, door: Router, **sent: Any) -> None:
         """Call every operation."""
         for name in NAMES:
             await self.call(door, name, **sent)
@@ -375,7 +375,7 @@ async def test_who_needs_no_key_is_as_the_document_says(name: str) -> None:
     assert answer.status_code == (200 if is_public else 401)
 
 
-async def book(seen: Observed, door: Starlette, key: str) -> list[str]:
+async def book(seen: Observed, door: Router, key: str) -> list[str]:
     """Fill two spaces, and ask for what is refused; return where the two stays are."""
     stays = [
         (await seen.call(door, "create_session", key=key, json=a_request(plate=plate))).json()
@@ -391,7 +391,7 @@ async def book(seen: Observed, door: Starlette, key: str) -> list[str]:
     return [f"{SESSIONS}/{stay['session']['id']}" for stay in stays]
 
 
-async def ask_all(seen: Observed, door: Starlette, key: str) -> None:
+async def ask_all(seen: Observed, door: Router, key: str) -> None:
     """Ask everything that may be asked of a lot with stays."""
     lot = f"/api/v1/lots/{LOT}"
     for name, url in {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from parkgraph.front.keys import configured_key
 from parkgraph.journal.ledger import NoLedger
@@ -41,7 +41,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def door(ledger: OpenLedger, clock: FakeClock) -> Starlette:
+def door(ledger: OpenLedger, clock: FakeClock) -> Router:
     """A front door with the public limits."""
     return a_door(ledger, ledger.reader, keys=configured_key(KEY), clock=clock)
 
@@ -59,7 +59,7 @@ async def statuses(caller: httpx.AsyncClient, path: str, count: int, **headers: 
 
 
 async def test_a_call_too_many_is_refused_and_told_when_to_come_back(
-    door: Starlette, clock: FakeClock
+    door: Router, clock: FakeClock
 ) -> None:
     async with calling(door) as caller:
         first = await caller.get(LISTING)
@@ -73,7 +73,7 @@ async def test_a_call_too_many_is_refused_and_told_when_to_come_back(
     assert (third.status_code, "retry-after" in third.headers) == (200, False)
 
 
-async def test_bookings_readings_and_the_rest_are_counted_apart(door: Starlette) -> None:
+async def test_bookings_readings_and_the_rest_are_counted_apart(door: Router) -> None:
     async with calling(door) as caller:
         booked = await caller.post(SESSIONS, json=a_request())
         counted = await caller.get(AVAILABILITY)
@@ -83,7 +83,7 @@ async def test_bookings_readings_and_the_rest_are_counted_apart(door: Starlette)
     assert [told(each)[0] for each in (booked, counted, listed)] == [60, 240, 60]
 
 
-async def test_a_minute_s_rest_gives_a_minute_s_burst(door: Starlette, clock: FakeClock) -> None:
+async def test_a_minute_s_rest_gives_a_minute_s_burst(door: Router, clock: FakeClock) -> None:
     async with calling(door) as caller:
         await caller.get(AVAILABILITY)
         clock.advance(60)
@@ -121,7 +121,7 @@ async def test_a_key_with_a_budget_of_its_own_may_start_at_once(ledger: OpenLedg
 
 
 async def test_one_end_user_does_not_use_up_what_is_for_all(
-    door: Starlette, clock: FakeClock
+    door: Router, clock: FakeClock
 ) -> None:
     async with calling(door) as caller:
         await statuses(caller, AVAILABILITY, 1, **{"X-End-User-Id": "ann"})
@@ -140,7 +140,7 @@ async def test_one_end_user_does_not_use_up_what_is_for_all(
 
 @pytest.mark.parametrize("end_user", [b"", b"x" * 129, b"\xe9", b"a\tb", b"a\x7fb"])
 async def test_an_end_user_id_that_is_none_is_refused_by_its_name(
-    door: Starlette, end_user: bytes
+    door: Router, end_user: bytes
 ) -> None:
     async with calling(door) as caller:
         response = await caller.get(LISTING, headers=[(b"X-End-User-Id", end_user)])
@@ -153,7 +153,7 @@ async def test_an_end_user_id_that_is_none_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("end_user", ["x", "x" * 128, "user 7 <a@b.example>"])
-async def test_an_end_user_id_may_be_any_short_plain_text(door: Starlette, end_user: str) -> None:
+async def test_an_end_user_id_may_be_any_short_plain_text(door: Router, end_user: str) -> None:
     async with calling(door) as caller:
         response = await caller.get(LISTING, headers={"X-End-User-Id": end_user})
 
@@ -163,7 +163,7 @@ async def test_an_end_user_id_may_be_any_short_plain_text(door: Starlette, end_u
 @pytest.mark.parametrize("guess", [None, "pk_live_wrong"])
 @pytest.mark.parametrize("path", [LISTING, "/nowhere"])
 async def test_who_guesses_keys_is_refused_and_the_right_key_beside_is_not(
-    door: Starlette, guess: str | None, path: str
+    door: Router, guess: str | None, path: str
 ) -> None:
     async with calling(door, key=guess) as guesser, calling(door) as caller:
         guesses = [await guesser.get(path) for _ in range(40)]
@@ -203,7 +203,7 @@ async def test_the_right_key_uses_up_nothing_of_those_without(
     ],
 )
 async def test_every_answer_tells_what_is_left(
-    door: Starlette, method: str, path: str, key: str | None, status: int
+    door: Router, method: str, path: str, key: str | None, status: int
 ) -> None:
     async with calling(door, key=key) as caller:
         response = await caller.request(method, path)
@@ -222,7 +222,7 @@ async def test_what_is_not_possible_now_tells_what_is_left(clock: FakeClock) -> 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("DELETE", SESSIONS)])
 async def test_calls_that_lead_nowhere_are_counted_too(
-    door: Starlette, method: str, path: str
+    door: Router, method: str, path: str
 ) -> None:
     async with calling(door) as caller:
         await caller.request(method, path)
@@ -232,7 +232,7 @@ async def test_calls_that_lead_nowhere_are_counted_too(
 
 
 async def test_limits_go_by_the_time_since_the_machine_started(
-    door: Starlette, clock: FakeClock
+    door: Router, clock: FakeClock
 ) -> None:
     async with calling(door) as caller:
         await caller.get(LISTING)

@@ -19,28 +19,27 @@ class AnchorClock:
     """Record how the clocks stand where that is news: at each boot, now and then, after each step.
 
     A step of the wall clock moves all holds, as each was for a time and not until an hour of the
-    day. Those of another time altogether were made before the machine knew which it is.
+    day. Those of another time altogether were made before the machine knew which it is. The wall
+    clock `is_trusted`, or may be wrong.
     """
 
     lot: str
+    is_trusted: bool
     actor: str = "system"
 
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[timedelta]:
         """Return by how much the wall clock was stepped; nothing where it goes on."""
         facts = LotFacts(connection, self.lot)
         before = facts.clocks_before(moment)
-        if moment.boot is None or (before and not _is_news(before, moment)):
+        if moment.boot is None or (before and not self._is_news(before)):
             return Decision(timedelta(0))
         step = before.step if before and before.is_stepped else timedelta(0)
-        anchor = ClockAnchored(
-            boot=moment.boot, boot_ms=moment.boot_ms, is_trusted=moment.is_trusted
-        )
+        anchor = ClockAnchored(boot=moment.boot, boot_ms=moment.boot_ms, is_trusted=self.is_trusted)
         return Decision(step, [anchor, *_moved(step, facts, moment)])
 
-
-def _is_news(before: Clocks, moment: Moment) -> bool:
-    is_trust_new = before.was_trusted is not moment.is_trusted
-    return is_trust_new or before.is_stepped or before.passed >= ANCHOR_EVERY
+    def _is_news(self, before: Clocks) -> bool:
+        is_trust_new = before.was_trusted is not self.is_trusted
+        return is_trust_new or before.is_stepped or before.passed >= ANCHOR_EVERY
 
 
 def _moved(step: timedelta, facts: LotFacts, moment: Moment) -> list[AnyRecord]:

@@ -8,10 +8,11 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from pydantic import BaseModel
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import Receive, Send
+from starlette.types import Scope as Connection
 
 from parkgraph.front import docs
 from parkgraph.front.contract import Call, Operation, Port, Principal, RateClass, Stream
@@ -47,6 +48,29 @@ class _Caller:
     refusal: CallRefusedError | None = None
 
 
+class _Methods:
+    """What answers at one path, by method. It raises nothing, so nothing has to catch it."""
+
+    def __init__(
+        self,
+        endpoints: Mapping[str, Endpoint],
+        otherwise: Callable[[Request, Sequence[str]], Awaitable[Response]],
+    ) -> None:
+        self._endpoints = dict(endpoints)
+        if "GET" in endpoints:
+            self._endpoints["HEAD"] = endpoints["GET"]
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        endpoint = self._endpoints.get(request.method)
+        if endpoint:
+            response = await endpoint(request)
+        else:
+            response = await self._otherwise(request, sorted(self._endpoints))
+        await response(scope, receive, send)
+
+
 class FrontDoor:
     """Turns requests into calls of operations, and what comes of them into answers."""
 
@@ -65,7 +89,7 @@ class FrontDoor:
         *,
         elsewhere: Sequence[Operation[Any]] = (),
         beside: Sequence[BaseRoute] = (),
-    ) -> Starlette:
+    ) -> Router:
         """Return the application that serves `operations` from `port`, and `beside` it.
 
         What is `elsewhere`, in the cloud, is refused. What the operations are is told to anybody;
@@ -77,17 +101,20 @@ class FrontDoor:
         for each in elsewhere:
             endpoint = self._endpoint(each, _requires_cloud, port)
             by_path.setdefault(each.path, {})[each.method] = endpoint
-        routes = [
-            *(_route(path, endpoints) for path, endpoints in by_path.items()),
-            *(Route(route.path, self._open(route.endpoint)) for route in docs.routes()),
-        ]
-        app = Starlette(
-            routes=[*routes, *beside],
-            exception_handlers={404: self._no_such_path, 405: self._no_such_method},
+        for page in docs.routes():
+            by_path[page.path] = {"GET": self._open(page.endpoint)}
+        return Router(
+            [
+                *(
+                    Route(path, _Methods(each, self._no_such_method))
+                    for path, each in by_path.items()
+                ),
+                *beside,
+            ],
+            # A redirect to the path without its last slash would carry no id and no limits.
+            redirect_slashes=False,
+            default=_Methods({}, self._no_such_path),
         )
-        # A redirect to the path without its last slash would carry no id and no limits.
-        app.router.redirect_slashes = False
-        return app
 
     def _endpoint(
         self, operation: Operation[Any], handle: Callable[[P, Call], Awaitable[Answer]], port: P
@@ -149,6 +176,16 @@ class FrontDoor:
         request = call.idempotency
         if request is None:
             return await answer()
+        if request in self._in_flight:
+            await self._wait_for(request)
+        self._in_flight[request] = done = asyncio.Event()
+        try:
+            return await answer()
+        finally:
+            del self._in_flight[request]
+            done.set()
+
+    async def _wait_for(self, request: str) -> None:
         try:
             async with asyncio.timeout(LONGEST_TURN_SECONDS):
                 while before := self._in_flight.get(request):
@@ -159,12 +196,6 @@ class FrontDoor:
                 "the same request is on its way; send it again later",
                 field="Idempotency-Key",
             ) from None
-        self._in_flight[request] = done = asyncio.Event()
-        try:
-            return await answer()
-        finally:
-            del self._in_flight[request]
-            done.set()
 
     def _open(self, page: Endpoint) -> Endpoint:
         """Return `page`, which anybody may read, with what all answers have."""
@@ -180,15 +211,15 @@ class FrontDoor:
     def _request_id(self) -> str:
         return new_id("req", at=self._clock.now(), random=self._random(RANDOM_BYTES))
 
-    async def _no_such_path(self, request: Request, _: Exception) -> Response:
+    async def _no_such_path(self, request: Request, _: Sequence[str]) -> Response:
         message = f"there is nothing at {request.url.path}"
         return self._misdirected(request, CallRefusedError(ErrorCode.NOT_FOUND, message))
 
-    async def _no_such_method(self, request: Request, error: Exception) -> Response:
+    async def _no_such_method(self, request: Request, methods: Sequence[str]) -> Response:
         message = f"{request.url.path} does not take {request.method}"
         refusal = CallRefusedError(ErrorCode.METHOD_NOT_ALLOWED, message)
         response = self._misdirected(request, refusal)
-        response.headers.update(getattr(error, "headers", None) or {})  # Allow
+        response.headers["Allow"] = ", ".join(methods)
         return response
 
     def _misdirected(self, request: Request, refusal: CallRefusedError) -> Response:
@@ -217,16 +248,6 @@ def _refusal(error: Exception, note: Any) -> CallRefusedError:
         return CallRefusedError(ErrorCode.UNAVAILABLE, "not possible now; try again")
     note.error("call_failed", exc_info=error)
     return CallRefusedError(ErrorCode.INTERNAL, "something is broken here; it was noted")
-
-
-def _route(path: str, endpoints: Mapping[str, Endpoint]) -> Route:
-    """Return the one route of `path`, so that `Allow` names all of its methods."""
-
-    async def endpoint(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
-        return await endpoints[method](request)
-
-    return Route(path, endpoint, methods=list(endpoints))
 
 
 async def _requires_cloud(_port: Port, _call: Call) -> Answer:

@@ -61,7 +61,10 @@ class Entrance:
         tls = self._certificate.context if self._certificate else None
         loops = {
             "front door": serve(
-                strict(app), self._listener, tls=tls, malformed=self._answer_to_malformed
+                strict(app) if tls else app,
+                self._listener,
+                tls=tls,
+                malformed=self._answer_to_malformed,
             )
         }
         if self._certificate:

@@ -27,7 +27,7 @@ async def call_of(request: Request, caller: Principal) -> Call:
     return Call(
         caller,
         request.method,
-        f"{request.url.path}?{request.url.query}",
+        f"{request.scope['path']}?{request.scope['query_string'].decode('latin-1')}",
         request.path_params,
         request.query_params,
         request.headers.get("content-type"),

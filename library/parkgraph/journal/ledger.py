@@ -41,7 +41,6 @@ class Moment:
     random: Callable[[int], bytes]
     boot: str | None = None
     boot_ms: int = 0
-    is_trusted: bool = False
 
     @property
     def instant(self) -> Instant:
@@ -115,7 +114,6 @@ class JournalLedger:
             self._random,
             self._clock.boot_id(),
             int(self._clock.boot_seconds() * 1000),
-            self._clock.is_trusted(),
         )
 
     def decide(self, connection: sqlite3.Connection, command: Command[Outcome]) -> Outcome:

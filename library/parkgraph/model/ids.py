@@ -1,11 +1,11 @@
 """Identifiers that sort by the time they were made. Source: the ULID specification."""
 
-from base64 import b32encode
 from datetime import datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RANDOM_BYTES = 10
-_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", _ALPHABET.encode())
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_SHIFTS = range(120, -1, -10)
 
 
 def new_id(prefix: str, *, at: datetime, random: bytes) -> str:
@@ -15,9 +15,7 @@ def new_id(prefix: str, *, at: datetime, random: bytes) -> str:
     """
     milliseconds = int(at.timestamp() * 1000) & (2**48 - 1)
     number = (milliseconds << 80) | int.from_bytes(random[:RANDOM_BYTES], "big")
-    # 26 characters of five bits are the end of 32, which are 20 bytes.
-    digits = b32encode(number.to_bytes(20, "big"))[-26:].translate(_TO_CROCKFORD)
-    return f"{prefix}_{digits.decode()}"
+    return f"{prefix}_" + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def short_code(identifier: str) -> str:
