@@ -62,9 +62,7 @@ def a_caller(
     return calling(a_door(ledger, reader, lot=lot, keys=keys))
 
 
-def calling(
-    door: Router, *, key: str | None = KEY, host: str = "127.0.0.1"
-) -> httpx.AsyncClient:
+def calling(door: Router, *, key: str | None = KEY, host: str = "127.0.0.1") -> httpx.AsyncClient:
     """Return a caller at `host` who sends `key`."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=door, client=(host, 50_000)),

@@ -120,9 +120,7 @@ async def test_a_key_with_a_budget_of_its_own_may_start_at_once(ledger: OpenLedg
     assert answers == [200] * 200
 
 
-async def test_one_end_user_does_not_use_up_what_is_for_all(
-    door: Router, clock: FakeClock
-) -> None:
+async def test_one_end_user_does_not_use_up_what_is_for_all(door: Router, clock: FakeClock) -> None:
     async with calling(door) as caller:
         await statuses(caller, AVAILABILITY, 1, **{"X-End-User-Id": "ann"})
         clock.advance(60)
