@@ -191,6 +191,13 @@ class SessionBody(Body):
         " vehicle has left. Once told it never rises"
     )
     amount_minor: int | None = Field(description="the same in minor units; this one counts")
+    charged_seconds: int | None = Field(
+        description="the time that `amount` is for: what passed, whatever a clock was set to"
+    )
+    in_doubt: bool | None = Field(
+        description="true where a restart of the lot's gateway left doubt how much time passed: then"
+        " only what is proven is charged; null where there is no amount"
+    )
     reserved_at: AwareDatetime = Field(description="when it was booked")
     hold_until: AwareDatetime = Field(
         description="until when the space is held for a vehicle that is on its way"
@@ -263,6 +270,8 @@ def show_session(session: Session) -> SessionBody:
         estimated_minor=session.estimated_minor,
         amount=None if amount is None else from_minor(amount, currency),
         amount_minor=amount,
+        charged_seconds=session.elapsed_seconds,
+        in_doubt=session.is_in_doubt,
         reserved_at=session.reserved_at,
         hold_until=session.hold_until,
         entered_at=session.entered_at,
