@@ -264,4 +264,4 @@ async def test_who_is_cut_off_while_waiting_leaves_his_place(
     await asyncio.wait(waiting)
 
     assert changes._callers == 0
-    assert changes._followers == set()
+    assert changes._followers == {}

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-import pickle
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final, TypeVar
+
+from pydantic import TypeAdapter
 
 from parkgraph.front.contract import Principal
 from parkgraph.journal.answers import Seal, Told
@@ -33,6 +34,7 @@ _SIGN: Final = (
 DRIVE_SECONDS: Final = 15.0
 TYPE_AFTER_SECONDS: Final = 8.0
 TYPE_AGAIN_SECONDS: Final = 14.0
+_STAY: Final = TypeAdapter(Session)
 _LETTERS: Final = "ABCDEFGHJKLMNPRSTUVWXYZ0123456789OQI"
 
 T = TypeVar("T")
@@ -328,9 +330,8 @@ class Vehicle:
 
 def _seal(digest: str) -> Seal[Session]:
     """Return how a vehicle is answered: with the stay as it was when the request came first."""
-    return Seal(digest, "", lambda stay: pickle.dumps(stay).hex())
+    return Seal(digest, "", lambda stay: _STAY.dump_json(stay).decode())
 
 
 def _stay(told: Told) -> Session:
-    stay: Session = pickle.loads(bytes.fromhex(told.text))
-    return stay
+    return _STAY.validate_json(told.text)

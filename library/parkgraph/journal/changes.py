@@ -54,7 +54,7 @@ class Changes:
         """Look through `reader`; `clock` is for who tells of what was seen."""
         self.clock = clock
         self._reader = reader
-        self._followers: set[Follower] = set()
+        self._followers: dict[Follower, None] = {}  # in their order, always the same
         self._is_followed = asyncio.Event()
         self._callers = 0
 
@@ -71,12 +71,12 @@ class Changes:
     def follow(self, lot: str) -> Iterator[Follower]:
         """Let a part of this program follow `lot` for as long as the context lasts."""
         follower = Follower(lot)
-        self._followers.add(follower)
+        self._followers[follower] = None
         self._is_followed.set()
         try:
             yield follower
         finally:
-            self._followers.discard(follower)
+            del self._followers[follower]
             if not self._followers:
                 self._is_followed.clear()
 

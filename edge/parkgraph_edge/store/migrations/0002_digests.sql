@@ -11,7 +11,9 @@ CREATE TRIGGER lots_new AFTER INSERT ON lots BEGIN
         NEW.lot, NEW.name, NEW.time_zone, NEW.currency, NEW.description)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER lots_changed AFTER UPDATE ON lots WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER lots_changed AFTER UPDATE OF
+    lot, name, time_zone, currency, description
+    ON lots BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.name, OLD.time_zone, OLD.currency, OLD.description);
     UPDATE lots SET digest = row_digest(
@@ -27,7 +29,9 @@ CREATE TRIGGER spaces_new AFTER INSERT ON spaces BEGIN
         NEW.lot, NEW.space, NEW.space_class, NEW.holder, NEW.is_listed)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER spaces_changed AFTER UPDATE ON spaces WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER spaces_changed AFTER UPDATE OF
+    lot, space, space_class, holder, is_listed
+    ON spaces BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.space, OLD.space_class, OLD.holder, OLD.is_listed);
     UPDATE spaces SET digest = row_digest(
@@ -50,7 +54,12 @@ CREATE TRIGGER sessions_new AFTER INSERT ON sessions BEGIN
         NEW.entered_boot, NEW.entered_boot_ms, NEW.elapsed_seconds, NEW.is_in_doubt)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER sessions_changed AFTER UPDATE ON sessions WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER sessions_changed AFTER UPDATE OF
+    lot, session, state, fleet, autonomous, vin, plate, plate_letters, plate_folded, gate_code, space,
+    entry_lane, rate, expected_minutes, estimated_minor, reserved_at, hold_until, entered_at,
+    ended_at, amount_minor, request, twin, end_request, lent_asked_at, lent_seconds,
+    entered_boot, entered_boot_ms, elapsed_seconds, is_in_doubt
+    ON sessions BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.session, OLD.state, OLD.fleet, OLD.autonomous, OLD.vin, OLD.plate, OLD.plate_letters,
         OLD.plate_folded, OLD.gate_code, OLD.space, OLD.entry_lane, OLD.rate, OLD.expected_minutes,
@@ -75,7 +84,9 @@ CREATE TRIGGER boots_new AFTER INSERT ON boots BEGIN
         NEW.right_at)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER boots_changed AFTER UPDATE ON boots WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER boots_changed AFTER UPDATE OF
+    lot, boot, number, last_ms, last_at, is_trusted, right_ms, right_at
+    ON boots BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.boot, OLD.number, OLD.last_ms, OLD.last_at, OLD.is_trusted, OLD.right_ms,
         OLD.right_at);
@@ -95,7 +106,10 @@ CREATE TRIGGER admissions_new AFTER INSERT ON admissions BEGIN
         NEW.passages_before, NEW.granted_at, NEW.granted_boot, NEW.granted_boot_ms, NEW.outcome)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER admissions_changed AFTER UPDATE ON admissions WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER admissions_changed AFTER UPDATE OF
+    lot, admission, session, lane, direction, presence, means, passages_before, granted_at,
+    granted_boot, granted_boot_ms, outcome
+    ON admissions BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.admission, OLD.session, OLD.lane, OLD.direction, OLD.presence, OLD.means,
         OLD.passages_before, OLD.granted_at, OLD.granted_boot, OLD.granted_boot_ms, OLD.outcome);
@@ -113,7 +127,9 @@ CREATE TRIGGER orders_new AFTER INSERT ON orders BEGIN
         NEW.lot, NEW.token, NEW.order_number, NEW.admission, NEW.lane, NEW.ordered_at, NEW.outcome)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER orders_changed AFTER UPDATE ON orders WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER orders_changed AFTER UPDATE OF
+    lot, token, order_number, admission, lane, ordered_at, outcome
+    ON orders BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.token, OLD.order_number, OLD.admission, OLD.lane, OLD.ordered_at, OLD.outcome);
     UPDATE orders SET digest = row_digest(
@@ -129,7 +145,9 @@ CREATE TRIGGER keypads_new AFTER INSERT ON keypads BEGIN
         NEW.lot, NEW.lane, NEW.wrong_codes, NEW.locked_until)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER keypads_changed AFTER UPDATE ON keypads WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER keypads_changed AFTER UPDATE OF
+    lot, lane, wrong_codes, locked_until
+    ON keypads BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.lane, OLD.wrong_codes, OLD.locked_until);
     UPDATE keypads SET digest = row_digest(
@@ -145,7 +163,9 @@ CREATE TRIGGER conflicts_new AFTER INSERT ON conflicts BEGIN
         NEW.lot, NEW.session, NEW.kind, NEW.what, NEW.at)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER conflicts_changed AFTER UPDATE ON conflicts WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER conflicts_changed AFTER UPDATE OF
+    lot, session, kind, what, at
+    ON conflicts BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.session, OLD.kind, OLD.what, OLD.at);
     UPDATE conflicts SET digest = row_digest(
@@ -161,7 +181,9 @@ CREATE TRIGGER barred_keys_new AFTER INSERT ON barred_keys BEGIN
         NEW.lot, NEW.key)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER barred_keys_changed AFTER UPDATE ON barred_keys WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER barred_keys_changed AFTER UPDATE OF
+    lot, key
+    ON barred_keys BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.key);
     UPDATE barred_keys SET digest = row_digest(
@@ -177,7 +199,9 @@ CREATE TRIGGER keys_new AFTER INSERT ON keys BEGIN
         NEW.lot, NEW.key, NEW.terms)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER keys_changed AFTER UPDATE ON keys WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER keys_changed AFTER UPDATE OF
+    lot, key, terms
+    ON keys BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.key, OLD.terms);
     UPDATE keys SET digest = row_digest(
@@ -193,7 +217,9 @@ CREATE TRIGGER rate_cards_new AFTER INSERT ON rate_cards BEGIN
         NEW.lot, NEW.card)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER rate_cards_changed AFTER UPDATE ON rate_cards WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER rate_cards_changed AFTER UPDATE OF
+    lot, card
+    ON rate_cards BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.card);
     UPDATE rate_cards SET digest = row_digest(
@@ -209,7 +235,9 @@ CREATE TRIGGER agents_new AFTER INSERT ON agents BEGIN
         NEW.lot, NEW.agent, NEW.name, NEW.purpose, NEW.registered_at)
      WHERE rowid = NEW.rowid;
 END;
-CREATE TRIGGER agents_changed AFTER UPDATE ON agents WHEN NEW.digest IS OLD.digest BEGIN
+CREATE TRIGGER agents_changed AFTER UPDATE OF
+    lot, agent, name, purpose, registered_at
+    ON agents BEGIN
     SELECT check_digest(OLD.digest,
         OLD.lot, OLD.agent, OLD.name, OLD.purpose, OLD.registered_at);
     UPDATE agents SET digest = row_digest(

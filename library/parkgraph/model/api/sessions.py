@@ -195,8 +195,8 @@ class SessionBody(Body):
         description="the time that `amount` is for: what passed, whatever a clock was set to"
     )
     in_doubt: bool | None = Field(
-        description="true where a restart of the lot's gateway left doubt how much time passed: then"
-        " only what is proven is charged; null where there is no amount"
+        description="true where a restart of the lot's gateway left doubt how much time passed;"
+        " then only what is proven is charged; null where there is no amount"
     )
     reserved_at: AwareDatetime = Field(description="when it was booked")
     hold_until: AwareDatetime = Field(
