@@ -192,11 +192,13 @@ class SessionBody(Body):
     )
     amount_minor: int | None = Field(description="the same in minor units; this one counts")
     charged_seconds: int | None = Field(
-        description="the time that `amount` is for: what passed, whatever a clock was set to"
+        default=None,
+        description="the time that `amount` is for: what passed, whatever a clock was set to",
     )
     in_doubt: bool | None = Field(
+        default=None,
         description="true where a restart of the lot's gateway left doubt how much time passed;"
-        " then only what is proven is charged; null where there is no amount"
+        " then only what is proven is charged; null where there is no amount",
     )
     reserved_at: AwareDatetime = Field(description="when it was booked")
     hold_until: AwareDatetime = Field(
