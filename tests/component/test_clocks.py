@@ -326,3 +326,19 @@ async def test_a_bill_that_does_not_follow_from_the_journal_is_named(
         await ledger.submit(Recording([right.model_copy(update=changes)]))
 
     assert f"bill of {parked.session}: {told}" in replayed(ledger)[0]
+
+
+async def test_a_bill_whose_time_was_damaged_is_named_and_ends_no_program(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_ledger(tmp_path, clock=clock) as ledger:
+        lot = await a_lender(ledger, clock)
+        parked = await a_parked_car(lot)
+        clock.advance(2 * HOUR)
+        await ledger.submit(End(LOT, "key:1", parked.session))
+    damage = "UPDATE journal SET at = replace(at, '.0', '.p') WHERE type = 'session_ended'"
+    with contextlib.closing(sqlite3.connect(ledger.path)) as connection, connection:
+        assert connection.execute(damage).rowcount == 1
+
+    faults, _ = replayed(ledger)
+
+    assert any("cannot be applied: Invalid isoformat string" in fault for fault in faults)

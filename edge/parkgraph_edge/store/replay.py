@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from parkgraph.journal.apply import FactsConflictError, apply
 from parkgraph.journal.chain import digest_personal, lot_of
 from parkgraph.journal.digests import DIGEST
@@ -38,7 +36,7 @@ _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "agents": ("lot", "agent"),
 }
 _UNAPPLICABLE: Final = (
-    ValidationError,
+    ValueError,  # what is no record, no time, no text
     FactsConflictError,
     UnexpectedRecordError,
     OverflowError,
