@@ -30,6 +30,7 @@ BEYOND_THE_SCHEMA: Final[Mapping[str, str]] = {
     "plate": "letters and digits of any script; plate or VIN is given",
     "fleet_id": "a key of all fleets says which",
     "scopes": "a plan includes them",
+    "plan": "a fleet has a plan of fleets",
     "observations.*.space": "the lot has it",
     "increment_minutes": "increments fill a day",
 }
