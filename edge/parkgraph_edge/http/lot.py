@@ -171,7 +171,7 @@ class LotFront:
         self, principal: Principal, session: Session, minutes: int, seal: Seal[Session]
     ) -> Told:
         """See `Port.extend`."""
-        wish = Extend(self._terms.lot, principal.actor, session.session, minutes, seal.request)
+        wish = Extend(self._terms.lot, principal.actor, session.session, minutes)
         return await self._ledger.submit(seal.around(wish))
 
     def events(self, session: Session, after: str | None) -> AsyncGenerator[Happened, None]:

@@ -237,7 +237,6 @@ class Extend:
     actor: str
     session: str
     minutes: int
-    request: str | None = None
 
     def decide(self, connection: sqlite3.Connection, moment: Moment) -> Decision[Session]:
         """Return the stay as it is then.

@@ -76,15 +76,6 @@ def lot_body(lot: str, description: LotDescribed) -> LotBody:
     )
 
 
-async def lot_bodies(reader: Reader) -> dict[str, tuple[LotBody, bool]]:
-    """Return all lots by their ids, each with whether it `takes_live_keys`; see `check_reach`."""
-    found: dict[str, tuple[LotBody, bool]] = {}
-    for row in sound(await reader.all(_SQL["lots"], {})):
-        description = LotDescribed.model_validate_json(row["description"])
-        found[row["lot"]] = lot_body(row["lot"], description), description.takes_live_keys
-    return found
-
-
 def check_reach(principal: Principal, lot: LotBody, *, takes_live_keys: bool) -> None:
     """Raise `CallRefusedError` where the key is not for such lots; see `reach`."""
     site = site_of(lot.lot_id, is_synthetic=lot.synthetic, takes_live_keys=takes_live_keys)

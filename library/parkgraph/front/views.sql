@@ -9,6 +9,3 @@ SELECT * FROM sessions
 
 -- name: booked_at
 SELECT * FROM sessions WHERE session = :session;
-
--- name: lots
-SELECT * FROM lots ORDER BY lot;
