@@ -3,7 +3,7 @@
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo sandbox test check simulate planted faults fuzz bench pictures contract lock
+.PHONY: demo sandbox test check simulate planted faults fuzz bench bench-plates pictures contract lock
 .DEFAULT_GOAL := demo
 
 demo: $(READY) ## A lot, its hardware and a cloud on this machine: make demo ARGS="--help"
@@ -37,18 +37,24 @@ fuzz: $(READY) ## Calls of /api/v1 made up from its document: make fuzz ARGS="--
 bench: $(READY) ## What it does a second, and how fast
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+bench-plates: $(READY) ## How well plates are read: make bench-plates ARGS="--data FOLDER --peers FOLDER"
+	@$(BIN)/python -m tests.bench.plates $(ARGS)
+
 pictures: $(READY) ## The pictures of the documentation
 	@$(BIN)/python -m tests.pictures $(ARGS)
 
 contract: $(READY) ## The OpenAPI document of /api/v1: config/openapi.json
 	@$(BIN)/python -m parkgraph.front.openapi >config/openapi.json
 
+COMPILE := uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
 lock: $(READY) ## Choose the newest versions that pyproject.toml allows: make lock ARGS=--upgrade
 	@command -v uv >/dev/null || [ -x $(BIN)/uv ] || \
 		{ echo "Downloading uv (about 25 MB) into .venv"; $(BIN)/python -m pip install --quiet uv; }
-	@PATH="$$PATH:$(BIN)" uv pip compile --quiet --no-config --universal --python-version 3.11 --all-extras \
-		--generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --output-file requirements.lock $(ARGS) pyproject.toml
+	@PATH="$$PATH:$(BIN)" $(COMPILE) $(patsubst %,--extra %,client edge vision cloud sim dev) \
+		--output-file requirements.lock $(ARGS) pyproject.toml
+	@PATH="$$PATH:$(BIN)" $(COMPILE) --extra train --output-file edge/training/requirements.lock $(ARGS) pyproject.toml
 
 $(READY): requirements.lock pyproject.toml config/set-up.sh
 	@PYTHON="$(PYTHON)" sh config/set-up.sh
