@@ -29,6 +29,7 @@ from parkgraph.model.records import (
 from parkgraph.model.sessions import Session, SessionState
 from parkgraph.runtime.signatures import SigningKey
 from parkgraph_edge.rules.barriers import BarrierState
+from parkgraph_edge.rules.identity import Alternative
 from parkgraph_edge.rules.lanes import Lane, LaneState, OpenAdmission, Presence
 from parkgraph_edge.rules.sightings import Sighting
 from parkgraph_edge.store.bookings import Reserve
@@ -118,8 +119,9 @@ def a_barrier_state(**changes: Any) -> BarrierState:
     return replace(state, **changes)
 
 
-def a_sighting(text: str = "ABC1234", *, taken_at: float) -> Sighting:
-    return Sighting("north-in", text, 0.9, frames=3, taken_at=taken_at, box=(0, 0, 100, 20))
+def a_sighting(text: str = "ABC1234", *, taken_at: float, **changes: Any) -> Sighting:
+    sighting = Sighting("north-in", text, 0.9, frames=3, taken_at=taken_at, box=(0, 0, 100, 20))
+    return replace(sighting, **changes)
 
 
 def an_admission(admission: str = "adm_1", *, at: float = 1000.0, **changes: Any) -> OpenAdmission:
@@ -254,8 +256,15 @@ def a_gate(direction: Direction = Direction.ENTRY, **changes: Any) -> Gate:
     return replace(gate, **changes)
 
 
-def a_plate(text: str = "ABC1234") -> PlateSeen:
-    return PlateSeen(parse_plate(text), confidence=0.9, frame_to_decision_ms=120)
+def a_plate(text: str = "ABC1234", *, frames: int = 3, **nats: float) -> PlateSeen:
+    """Return the plate `text` as read, and what it may say as well, by how many nats less."""
+    return PlateSeen(parse_plate(text), 0.9, 120, frames, a_reading(text, **nats))
+
+
+def a_reading(text: str = "ABC1234", **nats: float) -> tuple[Alternative, ...]:
+    """Return what vision says that a plate may say: `text`, and by how many nats less what else."""
+    itself = Alternative(parse_plate(text).folded, 0.0)
+    return (itself, *(Alternative(parse_plate(one).folded, nats[one]) for one in nats))
 
 
 def typed(digits: str) -> CodeTyped:

@@ -14,6 +14,7 @@ from parkgraph.runtime.errors import UnavailableError
 from parkgraph_edge.lanes.lane import Eyes, LaneConfiguration, LaneLoop
 from parkgraph_edge.rules.sightings import Sighting
 from parkgraph_edge.store.opening import OpenLot
+from parkgraph_edge.store.passages import Present
 from tests.builders import ENTRY, LOT, a_booking, a_crossing, a_grant, a_lot, a_sighting
 from tests.fakes import FakeBarrier, FakeClock, OpenLedger, Recording, open_ledger, randomness
 
@@ -32,11 +33,13 @@ class Switch:
     clock: FakeClock
     is_away: bool = False
     takes_seconds: float = 0.0
+    submitted: int = 0
     goes_on: asyncio.Event = field(default_factory=asyncio.Event)
     hangs: Literal["", "before", "after"] = ""
 
     async def submit(self, command: Command[Outcome], *, urgent: bool = False) -> Outcome:
         assert urgent
+        self.submitted += isinstance(command, Present)
         if self.is_away:
             raise UnavailableError("the disk is full")
         if self.hangs == "before":
@@ -64,10 +67,10 @@ class Bench:
         self.clock.advance(seconds)
         await self.barrier.look(**changes)
 
-    async def sees(self, text: str) -> None:
+    async def sees(self, text: str, **changes: Any) -> None:
         """Let the camera read a plate now, and the lane look."""
         self.clock.advance(0.2)
-        self.sighting = a_sighting(text, taken_at=self.clock.boot_seconds())
+        self.sighting = a_sighting(text, taken_at=self.clock.boot_seconds(), **changes)
         await self.look()
 
     async def types(self, digits: str) -> None:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from parkgraph.runtime.configuration import (
     shown,
     written,
 )
+from parkgraph.runtime.errors import RefusedError
 from parkgraph_edge.settings import EdgeSettings, load_settings
 
 if TYPE_CHECKING:
@@ -57,10 +59,32 @@ def _check(arguments: argparse.Namespace) -> int:
     if configuration is None:
         return FAULTY
     settings = configuration.settings
+    if faults := list(_faults_of_weights(configuration)):
+        print("\n".join(faults), file=sys.stderr)
+        return FAULTY
     lanes, spaces = len(settings.lanes), settings.space_count
     plural = "" if spaces == 1 else "s"
     print(f"{arguments.file}: ok, {lanes} lanes, {spaces} space{plural}")
     return SUCCESS
+
+
+def _faults_of_weights(configuration: Configuration[EdgeSettings]) -> "Iterator[str]":
+    """Load the networks that the site has brought, and say what is wrong with them."""
+    settings = configuration.settings.vision
+    ways = {
+        "detector": ("plate_detector", settings.detector),
+        "reader": ("line_reader", settings.reader),
+    }
+    for name, (load, path) in ways.items():
+        if path is None:
+            continue
+        # Loaded here, not above: the daemon shares this program, and networks take 60 MB.
+        brought = import_module("parkgraph_edge.vision.brought")
+        try:
+            getattr(brought, load)(path)
+        except RefusedError as error:
+            line = configuration.lines.get(("vision", name), 1)
+            yield f"{configuration.path}:{line}: vision.{name}: {error}"
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -65,7 +65,12 @@ async def run(settings: EdgeSettings) -> None:
     budget = _budget(settings)
     async with _books(settings, clock, budget) as (books, reason):
         sensors = _occupancy(settings)
-        vision = Vision({n: lane.camera for n, lane in settings.lanes.items() if lane.camera})
+        vision = Vision(
+            {name: lane.camera for name, lane in settings.lanes.items() if lane.camera},
+            detector=settings.vision.detector,
+            reader=settings.vision.reader,
+            countries=settings.vision.countries,
+        )
         around = Surroundings(clock, _connect(settings), sensors.occupied, budget)
         trouble = functools.partial(_trouble_of_state, budget, books.tail if books else None)
         terms = _terms(settings, has_ledger=books is not None)
@@ -269,7 +274,7 @@ def _state(
     def state(head_seq: int) -> LotState:
         told = {f"barrier {lane.name}": lane.away or lane.trouble for lane in lanes}
         away = {device: why for device, why in told.items() if why}
-        away |= {f"camera {name}": why for name, why in vision.cameras_away().items()}
+        away |= {f"camera {name}": why for name, why in vision.cameras_in_trouble().items()}
         if sensors.away:
             away["space sensors"] = sensors.away
         away |= trouble()
@@ -280,6 +285,7 @@ def _state(
             spaces=settings.space_count,
             head_seq=head_seq,
             away=away,
+            rejected={camera: dict(counts) for camera, counts in vision.rejected().items()},
         )
 
     return state

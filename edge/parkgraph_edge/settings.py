@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AnyUrl, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, AnyUrl, Field, ValidationInfo, field_validator
 
 from parkgraph.front.settings import ApiSettings, Identifier, key_credential
 from parkgraph.model.money import to_minor
@@ -19,6 +19,7 @@ from parkgraph.runtime.configuration import Configuration, KeyFaultError, Table,
 from parkgraph.runtime.configuration_values import BrokerUrl, PathFromFile, RemoteAddress
 from parkgraph.runtime.signatures import PublicKey
 from parkgraph_edge.lot_settings import LotSettings, RatesSettings, SpaceIds, check_amount
+from parkgraph_edge.rules.syntaxes import SYNTAXES
 
 MOST_SPACES: Final = 20_000
 LONGEST_OPEN_SECONDS: Final = 60.0
@@ -134,6 +135,37 @@ class SpaceSensorsSettings(Table):
     )
 
 
+def _has_syntaxes(country: str) -> str:
+    if country not in SYNTAXES:
+        raise ValueError(f"no syntax is known of {country!r}; give some of {' '.join(SYNTAXES)}")
+    return country
+
+
+class VisionSettings(Table):
+    """How plates are read."""
+
+    countries: tuple[Annotated[str, AfterValidator(_has_syntaxes)], ...] = Field(
+        default=(),
+        description="ISO 3166 codes of the countries whose plates are common here; their syntax"
+        " settles letters and digits that look alike",
+        examples=[["GB", "IE"]],
+    )
+
+    detector: PathFromFile | None = Field(
+        default=None,
+        description="ONNX file of a plate detector of the site's own, YOLO exported end to end;"
+        " without it the one that comes with the gateway",
+        examples=["/etc/parkgraph/plates.onnx"],
+    )
+    reader: PathFromFile | None = Field(
+        default=None,
+        description="ONNX file of a plate reader of the site's own, CCT as fast-plate-ocr exports"
+        " it, its plate configuration NAME_plate_config.yaml beside it; without it the one that"
+        " comes with the gateway",
+        examples=["/etc/parkgraph/cct.onnx"],
+    )
+
+
 class LaneSettings(Table):
     """One lane: a barrier, and perhaps a camera."""
 
@@ -193,6 +225,7 @@ class EdgeSettings(Table):
     space_sensors: SpaceSensorsSettings | None = Field(
         default=None, description="the sensors over the spaces"
     )
+    vision: VisionSettings = Field(default=VisionSettings(), description="how plates are read")
     lanes: dict[Identifier, LaneSettings] = Field(
         description="a table [lanes.NAME] for each lane; at least one entry and one exit",
         json_schema_extra={"minProperties": 2},

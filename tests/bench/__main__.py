@@ -8,6 +8,8 @@ Memory: of the demo's programs, after 20 s and one car. Reaction: from frame to 
 the demo reports it. Attack: honest GETs of a session alone, and beside 400 half-open connections
 and 1,000 bad keys a second. Backlog, with --only or --rows: a journal of a month without a cloud,
 in memory and drained, beside a bare insert of its rows, and the bookings meanwhile; takes minutes.
+Camera: what watching a lane costs while nobody is there, beside a full decode of the same pictures,
+and by how much faults of a camera are told from cars, night and rain.
 """
 
 import argparse
@@ -20,10 +22,11 @@ from typing import Final
 from pydantic import BaseModel
 
 from parkgraph_demo.programs import ProgramError
-from tests.bench import attack, backlog, bookings, demonstration, ledger, reads
+from tests.bench import attack, backlog, bookings, camera, demonstration, ledger, reads
 from tests.bench.attack import Siege
 from tests.bench.backlog import Backlog
 from tests.bench.bookings import LostError, Round, Summary
+from tests.bench.camera import Watched
 from tests.bench.demonstration import Reaction
 from tests.bench.ledger import Ran
 from tests.bench.machine import IN_MEMORY, Resident, describe, file_system
@@ -33,13 +36,16 @@ from tests.bench.tables import (
     show_attack,
     show_backlog,
     show_bookings,
+    show_camera,
     show_ledger,
     show_memory,
     show_reaction,
     show_reads,
 )
 
-SECTIONS: Final = ("bookings", "reads", "ledger", "memory", "reaction", "attack", "backlog")
+SECTIONS: Final = (
+    "bookings", "reads", "ledger", "memory", "reaction", "attack", "camera", "backlog"
+)  # fmt: skip
 # Folders for what outlives a restart are on a disk; /tmp is in memory on many systems.
 ON_DISK: Final = Path("/var/tmp")
 
@@ -55,6 +61,7 @@ class Results(BaseModel):
     memory: list[Resident] = []
     reaction: Reaction | None = None
     attack: Siege | None = None
+    camera: Watched | None = None
     backlog: Backlog | None = None
 
 
@@ -124,6 +131,9 @@ async def _measure(results: Results, folder: Path, arguments: argparse.Namespace
     if "attack" in wanted:
         results.attack = Siege()
         await attack.measure(results.attack, folder, progress)
+    if "camera" in wanted:
+        progress.step("a camera before an empty lane, and its faults")
+        results.camera = await asyncio.to_thread(camera.measure)
     if "backlog" in wanted:
         results.backlog = Backlog(rows=arguments.rows or backlog.ROWS)
         await backlog.measure(results.backlog, folder, progress)
@@ -159,40 +169,33 @@ def _wanted(arguments: argparse.Namespace) -> set[str]:
 
 
 def _plan(wanted: set[str], arguments: argparse.Namespace) -> list[float]:
-    plan: list[float] = []
-    if "bookings" in wanted:
-        count = 2 * len(bookings.CONNECTIONS) * arguments.rounds
-        plan += [bookings.round_seconds(arguments.seconds)] * count
-    if "reads" in wanted:
-        plan += reads.plan(arguments.rounds, arguments.seconds)
-    if "ledger" in wanted:
-        plan += ledger.plan(arguments.seconds)
-    if "memory" in wanted:
-        plan.append(demonstration.LOOK_AFTER_SECONDS)
-    if "reaction" in wanted and not arguments.report:
-        plan.append(demonstration.STORY_SECONDS)
-    if "attack" in wanted:
-        plan += attack.plan()
-    if "backlog" in wanted:
-        plan += backlog.plan(arguments.rows or backlog.ROWS)
-    return plan
+    count = 2 * len(bookings.CONNECTIONS) * arguments.rounds
+    plans = {
+        "bookings": [bookings.round_seconds(arguments.seconds)] * count,
+        "reads": reads.plan(arguments.rounds, arguments.seconds),
+        "ledger": ledger.plan(arguments.seconds),
+        "memory": [demonstration.LOOK_AFTER_SECONDS],
+        "reaction": [] if arguments.report else [demonstration.STORY_SECONDS],
+        "attack": attack.plan(),
+        "camera": [camera.SECONDS],
+        "backlog": backlog.plan(arguments.rows or backlog.ROWS),
+    }
+    return [seconds for section in SECTIONS if section in wanted for seconds in plans[section]]
 
 
 def _show(results: Results) -> None:
-    if results.bookings:
-        print("\n".join(["", *show_bookings(results.bookings)]))
-    if results.reads:
-        print("\n".join(["", *show_reads(results.reads)]))
-    if results.ledger:
-        print("\n".join(["", *show_ledger(results.ledger)]))
-    if results.memory:
-        print("\n".join(["", *show_memory(results.memory)]))
-    if results.reaction:
-        print("\n".join(["", *show_reaction(results.reaction)]))
-    if results.attack:
-        print("\n".join(["", *show_attack(results.attack)]))
-    if results.backlog:
-        print("\n".join(["", *show_backlog(results.backlog)]))
+    tables = [
+        show_bookings(results.bookings) if results.bookings else [],
+        show_reads(results.reads) if results.reads else [],
+        show_ledger(results.ledger) if results.ledger else [],
+        show_memory(results.memory) if results.memory else [],
+        show_reaction(results.reaction) if results.reaction else [],
+        show_attack(results.attack) if results.attack else [],
+        show_camera(results.camera) if results.camera else [],
+        show_backlog(results.backlog) if results.backlog else [],
+    ]
+    for lines in filter(None, tables):
+        print("\n".join(["", *lines]))
 
 
 if __name__ == "__main__":

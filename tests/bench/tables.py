@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from tests.bench.attack import Siege
 from tests.bench.backlog import FEWEST_CALLS, Backlog
 from tests.bench.bookings import NAIVE, Summary
+from tests.bench.camera import Margin, Watched
 from tests.bench.demonstration import Reaction
 from tests.bench.ledger import Ran
 from tests.bench.machine import Resident
@@ -129,6 +130,31 @@ def show_attack(found: Siege) -> list[str]:
             f"{found.attack.bad_keys_per_second:.0f} bad keys a second: {statuses}.",
         ]
     return lines
+
+
+def show_camera(found: Watched) -> list[str]:
+    """Return what watching a camera costs, and how each case of its picture is judged."""
+    reference = found.costs[0].percent
+    rows = [
+        (one.name, f"{one.percent:.1f} %", f"{one.percent / reference:.2f} x")
+        for one in found.costs
+    ]
+    lines = table(("1080p JPEG at 10 a second", "of a core", "to full decode"), rows)
+    lines.append(f"{found.kibibytes:.0f} KiB each, nobody there. Aim: <= 5 %, at most 8 %.")
+    columns = (
+        "picture", "brightest", "white", "spread", "sharpness", "matching", "lost", "judged",
+        "after s",
+    )  # fmt: skip
+    return [*lines, "", *table(columns, [_margin_row(one) for one in found.margins])]
+
+
+def _margin_row(one: Margin) -> tuple[str, ...]:
+    measured = (one.saturated, one.spread, one.sharpness, one.matching, one.lost)
+    return (
+        one.case, f"{one.brightest:.0f}",
+        *("" if value is None else f"{value:.2f}" for value in measured), one.state,
+        "" if one.after_seconds is None else f"{one.after_seconds:.1f}",
+    )  # fmt: skip
 
 
 def show_backlog(found: Backlog) -> list[str]:

@@ -15,7 +15,7 @@ from parkgraph_edge.rules.lanes import (
     ORDER_AGAIN_SECONDS,
 )
 from parkgraph_edge.store.opening import OpenLot
-from tests.builders import EXIT, LOT, a_booking, a_lot, a_sighting, another_code
+from tests.builders import EXIT, LOT, a_booking, a_lot, a_reading, a_sighting, another_code
 from tests.fakes import FakeBarrier, FakeClock, OpenLedger, open_ledger, randomness
 from tests.lane_bench import DOWN, GONE, THERE, THROUGH, a_bench
 
@@ -123,6 +123,56 @@ async def test_a_plate_is_asked_about_again_as_its_booking_may_have_come(tmp_pat
         await bench.look(2.0)
 
         assert (early, bench.orders) == ([], [1])
+
+
+async def test_who_was_refused_by_one_frame_is_let_in_as_soon_as_frames_agree(
+    tmp_path: Path,
+) -> None:
+    may_say = a_reading("ABC1234", A8C1234=-2.0)
+    async with a_bench(tmp_path) as bench:
+        await bench.ledger.submit(a_booking("A8C1234"))
+        await bench.look(**THERE)
+        await bench.sees("ABC1234", frames=1, alternatives=may_say)
+        alone = list(bench.orders)
+
+        await bench.sees("ABC1234", frames=2, alternatives=may_say)
+
+        assert (alone, bench.orders) == ([], [1])
+        assert bench.ledger.types().count("presentation_refused") == 1
+
+
+async def test_frames_that_agree_more_and_more_are_not_asked_about_each_time(
+    tmp_path: Path,
+) -> None:
+    async with a_bench(tmp_path) as bench:
+        await bench.look(**THERE)
+        for frames in (1, 2, 1, 2, 3):
+            await bench.sees("ABC1234", frames=frames)
+
+        assert bench.switch.submitted == 2
+
+
+async def test_what_was_read_while_a_code_was_typed_is_recorded_with_it(tmp_path: Path) -> None:
+    async with a_bench(tmp_path) as bench:
+        session = await bench.ledger.submit(a_booking("ABC1234"))
+        await bench.look(**THERE)
+        await bench.sees("ABC7234")
+        await bench.types(session.gate_code)
+
+        personal = bench.ledger.one("SELECT personal FROM journal WHERE type = 'admission_granted'")
+        assert personal == '{"plate":"ABC7234"}'
+
+
+async def test_a_sighting_of_the_car_before_is_not_recorded_with_a_code(tmp_path: Path) -> None:
+    async with a_bench(tmp_path) as bench:
+        session = await bench.ledger.submit(a_booking("ABC1234"))
+        await bench.sees("ABC7234")
+        await bench.look(**THERE)
+        await bench.types(session.gate_code)
+
+        assert bench.orders == [1]
+        personal = bench.ledger.one("SELECT personal FROM journal WHERE type = 'admission_granted'")
+        assert personal is None
 
 
 async def test_a_sighting_of_the_car_before_is_never_used(tmp_path: Path) -> None:

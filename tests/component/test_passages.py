@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from parkgraph.journal.facts import find_session
+from parkgraph.model.plates import parse_plate
 from parkgraph.model.records import (
     AdmissionGranted,
     Direction,
     Means,
+    Personal,
     PresentationRefused,
     Reason,
     VendOrdered,
@@ -25,6 +27,7 @@ from parkgraph_edge.store.opening import FindOpenAdmission, OpenLot
 from parkgraph_edge.store.passages import (
     VEND_DEADLINE,
     Admitted,
+    CodeTyped,
     FinishVend,
     OrderVend,
     Present,
@@ -269,6 +272,80 @@ async def test_twins_that_are_parked_keep_no_booked_one_out(tmp_path: Path) -> N
 
         assert isinstance(admitted, Admitted)
         assert admitted.session == last.session
+
+
+async def test_a_misread_car_enters_by_what_its_plate_may_say_and_both_are_recorded(
+    tmp_path: Path,
+) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        session = await a_booked_lot(ledger, plate="A8C1234")
+
+        admitted = await present(ledger, a_plate("ABC1234", A8C1234=-2.5))
+
+        assert isinstance(admitted, Admitted)
+        assert admitted.session == session.session
+        (grant,) = records_of(ledger, AdmissionGranted)
+        assert grant.personal == Personal(plate="ABC1234")
+        await finish(ledger, admitted)
+        left = await present(ledger, a_plate("ABC1234", A8C1234=-2.5), EXIT)
+        assert isinstance(left, Admitted)
+        assert left.session == session.session
+
+
+async def test_one_frame_lets_in_by_what_it_reads_alone(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await a_booked_lot(ledger, plate="A8C1234")
+
+        misread = await present(ledger, a_plate("ABC1234", frames=1, A8C1234=-0.5))
+        read = await present(ledger, a_plate("A8C1234", frames=1))
+
+        assert misread == Refused(Reason.NOT_EXPECTED)
+        assert isinstance(read, Admitted)
+
+
+async def test_a_stranger_is_nobody_however_many_look_alike(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot("S-01", "S-02", "S-03")))
+        for plate in ("A8C1234", "ABC1235", "ABC123"):
+            await ledger.submit(a_booking(plate))
+
+        seen = a_plate("ABC1234", A8C1234=-6.5, ABC1235=-7.0)
+
+        assert await present(ledger, seen) == Refused(Reason.NOT_EXPECTED)
+
+
+async def test_two_that_a_plate_may_say_are_let_in_by_code(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        session = await a_booked_lot(ledger, plate="A8C1234")
+        await ledger.submit(a_booking("A3C1234"))
+
+        by_plate = await present(ledger, a_plate("ABC1234", A8C1234=-1.0, A3C1234=-2.0))
+        by_code = await present(ledger, CodeTyped(session.gate_code, parse_plate("ABC1234")))
+
+        assert by_plate == Refused(Reason.TWIN_PLATE)
+        assert isinstance(by_code, Admitted)
+        (grant,) = records_of(ledger, AdmissionGranted)
+        assert (grant.means, grant.personal) == (Means.CODE, Personal(plate="ABC1234"))
+
+
+async def test_who_is_not_expected_here_is_not_what_a_plate_may_say(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await a_booked_lot(ledger, plate="A8C1234")
+
+        leaving = await present(ledger, a_plate("ABC1234", A8C1234=-1.0), EXIT)
+
+        assert leaving == Refused(Reason.NOT_EXPECTED)
+
+
+async def test_all_that_a_plate_may_say_is_looked_up_at_once(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        session = await a_booked_lot(ledger, plate="Z31")
+        others: dict[str, Any] = {f"Z{number}": -3.0 for number in range(32)}
+
+        admitted = await present(ledger, a_plate("ABC1234", **others))
+
+        assert isinstance(admitted, Admitted)
+        assert admitted.session == session.session
 
 
 async def test_wrong_guesses_lock_the_keypad_also_over_a_restart(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from parkgraph.runtime.errors import CorruptError
+from parkgraph_edge.rules.identity import Alternative
+from parkgraph_edge.vision.messages import Start, parse_from_vision
 from parkgraph_edge.vision.supervisor import PROGRAM, Vision
 
 SIGHTING = (
@@ -69,16 +72,100 @@ async def test_what_was_seen_last_is_at_hand(tmp_path: Path) -> None:
     assert vision.newest("south-out") is None
 
 
+async def test_networks_of_the_site_s_own_are_handed_over(tmp_path: Path) -> None:
+    keep = f"open({str(tmp_path / 'start')!r}, 'w').write(sys.stdin.readline()); sys.stdin.read()"
+    own = Path("/etc/parkgraph/plates.onnx")
+    program = a_program(tmp_path, SIGHTING, then=keep)
+    vision = Vision({"north-in": "http://camera/"}, detector=own, program=program)
+
+    async with running(vision):
+        await until(lambda: (tmp_path / "start").exists() and (tmp_path / "start").read_text())
+
+    start = Start.model_validate_json((tmp_path / "start").read_text())
+    assert (start.detector, start.reader) == (own, None)
+
+
+def test_a_process_whose_networks_cannot_be_used_says_why_and_ends() -> None:
+    start = Start(cameras=(), detector=Path("/none/plates.onnx"))
+
+    done = subprocess.run(PROGRAM, input=start.line(), capture_output=True, timeout=30, check=False)
+
+    assert done.returncode == 2
+    assert b"/none/plates.onnx: no such network" in done.stderr
+
+
+async def test_what_a_plate_may_say_as_well_is_at_hand(tmp_path: Path) -> None:
+    said = SIGHTING.replace("}", ',"alternatives":[["ABC1234",0.0],["A8C1234",-2.5]]}')
+    vision = Vision({"north-in": "http://camera/"}, program=a_program(tmp_path, said))
+
+    async with running(vision):
+        await until(lambda: vision.newest("north-in"))
+
+    newest = vision.newest("north-in")
+    assert newest is not None
+    assert newest.alternatives == (Alternative("ABC1234", 0.0), Alternative("A8C1234", -2.5))
+
+
+@pytest.mark.parametrize(
+    "alternatives",
+    [
+        '[["ABC1234",0.1]]',
+        '[["ABC1234",NaN]]',
+        '[["ABCDEFGHIJKLMNOPQ",-1]]',
+        '[["A",-1]' + ',["A",-1]' * 32 + "]",
+    ],
+    ids=["likelier than the best", "no number", "too long", "too many"],
+)
+def test_what_no_plate_can_say_is_no_message(alternatives: str) -> None:
+    line = SIGHTING.replace("}", f',"alternatives":{alternatives}}}')
+
+    with pytest.raises(CorruptError):
+        parse_from_vision(line.encode())
+
+
+async def test_a_bad_picture_is_told_until_the_camera_is_well(tmp_path: Path) -> None:
+    told = [STATE % ("ok", ""), STATE % ("dirty", "wipe the lens")]
+    dirty = Vision({"north-in": "http://camera/"}, program=a_program(tmp_path, *told))
+    back = [*told, STATE % ("away", "no route"), STATE % ("ok", ""), SIGHTING]
+    well = Vision({"north-in": "http://camera/"}, program=a_program(tmp_path, *back))
+
+    async with running(dirty):
+        await until(lambda: dirty.cameras_in_trouble() == {"north-in": "dirty: wipe the lens"})
+    async with running(well):
+        await until(lambda: well.newest("north-in"))
+
+        assert well.cameras_in_trouble() == {}
+
+
+async def test_a_state_that_is_none_ends_the_process(tmp_path: Path) -> None:
+    program = a_program(tmp_path, STATE % ("upside_down", ""))
+    vision = Vision({"north-in": "http://camera/"}, program=program)
+
+    async with running(vision):
+        await until(lambda: len(pids(tmp_path)) >= 2)
+
+
+async def test_what_was_not_read_is_counted_on_when_the_process_starts_anew(tmp_path: Path) -> None:
+    counts = '{"type":"rejected","camera":"north-in","counts":{"blurred":%d,"too_small":2}}'
+    program = a_program(tmp_path, counts % 3, counts % 5)
+    vision = Vision({"north-in": "http://camera/"}, program=program)
+
+    async with running(vision):
+        await until(lambda: vision.rejected() == {"north-in": {"blurred": 5, "too_small": 2}})
+        os.kill(pids(tmp_path)[0], signal.SIGKILL)
+        await until(lambda: vision.rejected() == {"north-in": {"blurred": 10, "too_small": 4}})
+
+
 async def test_a_camera_is_away_until_it_says_otherwise(tmp_path: Path) -> None:
     program = a_program(tmp_path, STATE % ("ok", ""), STATE % ("away", "no route"))
     vision = Vision({"north-in": "http://camera/"}, program=program)
-    at_first = vision.cameras_away()
+    at_first = vision.cameras_in_trouble()
 
     async with running(vision):
-        await until(lambda: vision.cameras_away() == {"north-in": "no route"})
+        await until(lambda: vision.cameras_in_trouble() == {"north-in": "no route"})
 
     assert at_first == {}
-    assert vision.cameras_away() == {"north-in": "the vision process is down"}
+    assert vision.cameras_in_trouble() == {"north-in": "the vision process is down"}
 
 
 async def test_a_killed_process_is_started_again_and_none_is_left_behind(tmp_path: Path) -> None:
@@ -149,7 +236,7 @@ def test_reading_plates_looks_up_no_host_and_writes_nothing(tmp_path: Path) -> N
     temporary.mkdir()
     environment = {**os.environ, "HOME": str(home), "TMPDIR": str(temporary)}
     environment.pop("ORT_DISABLE_TELEMETRY", None)
-    load = "from parkgraph_edge.vision.plates import plate_reader; plate_reader()"
+    load = "from parkgraph_edge.vision.brought import plate_reader; plate_reader()"
 
     subprocess.run([sys.executable, "-c", load], env=environment, check=True, timeout=50)
 

@@ -250,7 +250,7 @@ def used(path: Path, known: Stays) -> list[Any]:
             found += [facts.keypad(lane), tuple(row) if row else None]
         for session, folded, letters, code, request in known:
             stay = facts.session(session)
-            found += [stay, facts.sessions_by_plate(folded), facts.twins(stay) if stay else None]
+            found += [stay, facts.sessions_by_plates([folded]), facts.twins(stay) if stay else None]
             found += [facts.sessions_by_code(code), facts.session_by_request(request)]
             found += [facts.open_session_of_vehicle(letters, None), code in facts]
         return found

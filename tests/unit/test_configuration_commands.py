@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from parkgraph.model.records import SpaceClass
@@ -13,6 +14,7 @@ from parkgraph_cloud.settings import load_settings as load_cloud_settings
 from parkgraph_edge.configuration_commands import add_parser, schema
 from parkgraph_edge.settings import load_settings
 from tests.builders import the_documented_configuration
+from tests.networks import FLOAT, a_network
 
 CONFIG = Path(__file__).parents[2] / "config"
 KEY = "pk_live_0123456789abcdefghij"
@@ -53,6 +55,22 @@ def test_a_good_file_is_ok(file: Path, run: Run, capsys: pytest.CaptureFixture[s
 
     assert status == 0
     assert capsys.readouterr().out == f"{file}: ok, 2 lanes, 12 spaces\n"
+
+
+def test_networks_of_the_site_s_own_are_tried(
+    file: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = '[vision]\ndetector = "plates.onnx"\nreader = "cct.onnx"\n'
+    file.write_text(file.read_text() + own)
+    a_network(file.parent / "plates.onnx", takes=(FLOAT, (1, 64)), gives=np.zeros(1, np.float32))
+
+    status = run("check", file)
+
+    detector, reader = capsys.readouterr().err.splitlines()
+    line = file.read_text().count("\n") - 1
+    assert status == 2
+    assert detector.startswith(f"{file}:{line}: vision.detector: {file.parent}/plates.onnx: takes")
+    assert reader.startswith(f"{file}:{line + 1}: vision.reader: {file.parent}/cct.onnx: no such")
 
 
 @pytest.mark.parametrize("action", ["check", "show"])

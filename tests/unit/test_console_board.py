@@ -158,3 +158,12 @@ def test_a_row_that_is_not_understood_is_shown_and_wants_attention() -> None:
     assert facts.events[0].wants_attention
     assert "space_painted" in facts.events[0].sentence
     assert facts.events[0].at.hour == 5
+
+
+def test_what_cameras_could_not_read_is_told_with_the_commonest_reason_first() -> None:
+    counts = {"south-out": {"syntax": 1}, "north-in": {"blurred": 3, "too_small": 1200}}
+    state = UP.model_copy(update={"rejected": counts}).model_dump_json()
+
+    [lot] = a_board(a_row(state=state)).lots
+
+    assert lot.rejected == ("north-in 1,200 too small, 3 blurred", "south-out 1 syntax")

@@ -32,13 +32,14 @@ def a_lot(
     facts: Facts | None = None,
     rows_behind: int | None = 0,
     sensed: int | None = 7,
+    rejected: tuple[str, ...] = (),
 ) -> Lot:
     """A lot that is well, but for what is given."""
     local = NOON.astimezone(ZoneInfo(zone))
     heard = local - timedelta(minutes=4, seconds=5)
     since = heard if state is LinkState.DOWN else None
     link = Link(state, since, heard)
-    return Lot(lot, name, local, zone, link, rows_behind, sensed, away, facts or Facts())
+    return Lot(lot, name, local, zone, link, rows_behind, sensed, away, facts or Facts(), rejected)
 
 
 def a_page(*lots: Lot, is_connected: bool = True) -> str:
@@ -58,11 +59,22 @@ def test_no_text_that_comes_in_becomes_markup() -> None:
         events=(Event(NOON, HOSTILE, wants_attention=False),),
     )
 
-    html = a_page(a_lot(HOSTILE, name=HOSTILE, away=(Away(HOSTILE, HOSTILE),), facts=facts))
+    away = (Away(HOSTILE, HOSTILE),)
+
+    html = a_page(a_lot(HOSTILE, name=HOSTILE, away=away, facts=facts, rejected=(HOSTILE,)))
 
     assert "<script>alert" not in html
     assert '" onload' not in html
     assert html.count("<script") == 1
+
+
+def test_a_camera_that_sees_badly_is_named_with_what_to_do_and_what_it_could_not_read() -> None:
+    dirty = Away("camera north-in", "dirty: its picture is blurred; wipe the lens")
+
+    html = a_page(a_lot(away=(dirty,), rejected=("north-in 12 too small, 3 blurred",)))
+
+    assert "<b>Camera north-in:</b> dirty: its picture is blurred; wipe the lens" in html
+    assert "Not read: north-in 12 too small, 3 blurred." in html
 
 
 def test_no_script_and_no_style_stands_in_the_page_itself() -> None:

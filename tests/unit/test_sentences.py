@@ -321,6 +321,18 @@ def test_an_exit_that_opens_for_whoever_stands_there_names_nobody() -> None:
     assert told == "an unknown vehicle let out at south-out by presence"
 
 
+@pytest.mark.parametrize(
+    ("read", "tail"),
+    [("AV 1234", "(0.97)"), ("av-1234", "(0.97)"), ("AV-I234", "(0.97), read as AV-I234")],
+)
+def test_what_a_camera_read_is_told_where_it_is_not_the_plate_of_the_stay(
+    read: str, tail: str
+) -> None:
+    admitted = SENTENCES[2][0].model_copy(update={"personal": Personal(plate=read)})
+
+    assert sentence(admitted, STAY, LOS_ANGELES) == f"AV-1234 admitted at north-in by plate {tail}"
+
+
 def test_a_gate_code_is_never_told() -> None:
     reserved = SENTENCES[1][0].model_copy(
         update={"personal": Personal(plate="AV-1234", gate_code="135792468")}

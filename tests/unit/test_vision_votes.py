@@ -1,10 +1,12 @@
 """Frames vote on a plate."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from parkgraph_edge.vision.plates import PlateReading
-from parkgraph_edge.vision.votes import MOST_READINGS, MOST_TRACKS, Track, Vote, follow
+from parkgraph_edge.vision.votes import MOST_READINGS, MOST_TRACKS, Followed, Vote, follow
 
 HERE = (100, 100, 220, 140)
 ELSEWHERE = (700, 400, 820, 440)
@@ -25,11 +27,10 @@ def a_reading(
 
 def votes_on(*frames: list[PlateReading], every_seconds: float = 0.1) -> list[Vote]:
     """Return the votes after the last of `frames`."""
-    tracks: tuple[Track, ...] = ()
-    votes: tuple[Vote, ...] = ()
+    followed = Followed()
     for number, readings in enumerate(frames):
-        tracks, votes = follow(tracks, readings, number * every_seconds)
-    return list(votes)
+        followed = follow(followed.tracks, readings, number * every_seconds)
+    return list(followed.votes)
 
 
 def test_two_frames_that_agree_are_a_vote() -> None:
@@ -101,6 +102,27 @@ def test_a_plate_seen_long_ago_does_not_count() -> None:
     assert votes_on([a_reading("ABC1234")], [a_reading("ABC1234")], every_seconds=2.0) == []
 
 
+def test_frames_add_up_what_the_plate_may_say() -> None:
+    either = (("ABC1234", 0.0), ("ABC1284", -1.0))
+    one = replace(a_reading("ABC1234"), alternatives=either)
+    other = replace(a_reading("ABC1234"), alternatives=(("ABC1234", 0.0), ("ABC1264", -1.0)))
+
+    [vote] = votes_on([one], [one], [one])
+    [mixed] = votes_on([one], [other])
+
+    assert vote.alternatives == (("ABC1234", 0.0), ("ABC1284", -2.0))
+    # What one of the frames did not think of is all but out.
+    assert mixed.alternatives == (("ABC1234", 0.0),)
+
+
+def test_a_plate_on_which_no_frames_agree_is_counted_when_it_is_gone() -> None:
+    followed = follow((), [a_reading("ABC1234"), a_reading("XYZ9876", box=ELSEWHERE)], 0.0)
+    followed = follow(followed.tracks, [a_reading("ABC1234")], 0.1)
+    assert followed.disagreed == 0
+
+    assert follow(followed.tracks, [], 5.0).disagreed == 1
+
+
 @given(
     st.lists(
         st.lists(
@@ -118,11 +140,11 @@ def test_a_plate_seen_long_ago_does_not_count() -> None:
 def test_whatever_is_read_memory_and_confidence_are_bounded(
     frames: list[list[PlateReading]],
 ) -> None:
-    tracks: tuple[Track, ...] = ()
+    followed = Followed()
     for number, readings in enumerate(frames):
-        tracks, votes = follow(tracks, readings, number / 10)
+        followed = follow(followed.tracks, readings, number / 10)
 
-        assert len(tracks) <= MOST_TRACKS
-        assert all(len(track.ballots) <= MOST_READINGS for track in tracks)
-        assert all(0 <= vote.confidence <= 1.000001 for vote in votes)
-        assert all(vote.taken_at == number / 10 for vote in votes)
+        assert len(followed.tracks) <= MOST_TRACKS
+        assert all(len(track.ballots) <= MOST_READINGS for track in followed.tracks)
+        assert all(0 <= vote.confidence <= 1.000001 for vote in followed.votes)
+        assert all(vote.taken_at == number / 10 for vote in followed.votes)

@@ -71,7 +71,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """A barrier, camera or sensor that its lot cannot reach, and why."""
+    """A barrier, camera or sensor that does not do its work, and why."""
 
     what: str
     why: str
@@ -79,7 +79,10 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """One lot; `now` is its local time. `rows_behind` and `sensed` are None where not told."""
+    """One lot; `now` is its local time. `rows_behind` and `sensed` are None where not told.
+
+    `rejected` says of each camera what plates it could not read.
+    """
 
     lot: str
     name: str
@@ -90,6 +93,7 @@ class Lot:
     sensed: int | None
     away: tuple[Away, ...]
     facts: Facts
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,19 @@ def _lot(row: Mapping[str, Any], facts: Facts, *, now: datetime, is_connected: b
         sensed=told.occupied if told else None,
         away=tuple(Away(what, why) for what, why in sorted(told.away.items())) if told else (),
         facts=facts,
+        rejected=_rejected(told.rejected) if told else (),
+    )
+
+
+def _rejected(counts: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+    """Say how often each camera could not read a plate, the commonest reason first."""
+    reasons = {
+        camera: sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+        for camera, counts in sorted(counts.items())
+    }
+    return tuple(
+        f"{camera} " + ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in told)
+        for camera, told in reasons.items()
     )
 
 

@@ -127,7 +127,7 @@ def _totals(board: Board) -> str:
             _figure("Lots online", _count(board, LinkState.UP), more=f"of {len(board.lots):,}"),
             _figure("Spaces free", sum(fact.free for fact in facts), more=f"of {spaces:,}"),
             _figure("Vehicles inside", sum(fact.inside for fact in facts)),
-            _figure("Devices away", away, tone="notice" if away else ""),
+            _figure("Devices in trouble", away, tone="notice" if away else ""),
             _figure("Dead letters", dead, tone="notice" if dead else ""),
         ]
     )
@@ -158,8 +158,9 @@ def _age(lot: Lot) -> str:
     events, today = lot.facts.events, lot.now.date()
     recorded = f"the last record, {_when(events[0].at, today)}" if events else "no record yet"
     behind = f"; <b>{lot.rows_behind:,} rows behind</b>" if lot.rows_behind else ""
+    unread = f" Not read: {escape('; '.join(lot.rejected))}." if lot.rejected else ""
     if lot.link.state is LinkState.UP:
-        return f"Heard within 10 s; as of {recorded}{behind}."
+        return f"Heard within 10 s; as of {recorded}{behind}.{unread}"
     heard = f"Last heard {_when(lot.link.heard, today)}" if lot.link.heard else "Never heard from"
     return f"{heard}; <b>as of</b> {recorded}{behind}."
 
@@ -190,11 +191,15 @@ def _stripe(kind: str, percent: int) -> str:
 
 
 def _notices(lot: Lot) -> str:
-    notices = [f"<b>{escape(away.what)} away:</b> {escape(away.why)}" for away in lot.away]
+    notices = [f"<b>{_capital(away.what)}:</b> {escape(away.why)}" for away in lot.away]
     notices += [f"<b>Please look:</b> {escape(what)}" for what in lot.facts.conflicts]
     if lot.facts.dead_letters:
         notices.append(f"<b>Dead letters: {lot.facts.dead_letters}.</b> Stored, but not applied.")
     return "".join(f"<li>{notice}</li>" for notice in notices)
+
+
+def _capital(what: str) -> str:
+    return escape(what[:1].upper() + what[1:])
 
 
 def _events(events: tuple[Event, ...], today: date) -> str:

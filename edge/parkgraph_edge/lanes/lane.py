@@ -9,12 +9,13 @@ import structlog
 
 from parkgraph.journal.ledger import Command, Ledger, Outcome
 from parkgraph.model.ids import RANDOM_BYTES, new_id
-from parkgraph.model.plates import PlateError, parse_plate
+from parkgraph.model.plates import Plate, PlateError, parse_plate
 from parkgraph.model.records import Direction, Reason, VendOutcome
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
 from parkgraph_edge.devices.barrier import Barrier
 from parkgraph_edge.rules.barriers import BarrierState, VendOrder
+from parkgraph_edge.rules.identity import ENOUGH_FRAMES
 from parkgraph_edge.rules.lanes import (
     Finding,
     Lane,
@@ -101,6 +102,7 @@ class Presentation:
     presence: str = ""
     refused: frozenset[Reason] = frozenset()
     text: str = ""
+    frames: int = 0
     at: float = 0.0
 
 
@@ -299,7 +301,7 @@ class LaneLoop:
         if self._last.presence != presence.presence:
             self._last = Presentation(presence.presence)
         self._eyes.attend(ATTEND_SECONDS)
-        presented = CodeTyped(digits) if digits else self._what_is_presented(lane, presence, now)
+        presented = self._what_is_presented(lane, presence, digits, now)
         if presented is None:
             return
         command = Present(self._gate(barrier), presence.presence, presented, self._last.refused)
@@ -320,23 +322,24 @@ class LaneLoop:
             self._last = replace(self._last, refused=self._last.refused | {outcome.reason})
             log.info("refused", lane=self.name, reason=outcome.reason.value)
 
-    def _what_is_presented(self, lane: Lane, presence: Presence, now: float) -> Presented | None:
+    def _what_is_presented(
+        self, lane: Lane, presence: Presence, digits: str | None, now: float
+    ) -> Presented | None:
         sighting = self._eyes.newest()
         is_usable = sighting and is_of(sighting, since=presence.since, now=now)
+        if digits:
+            return CodeTyped(digits, _plate(sighting) if sighting and is_usable else None)
         if sighting and is_usable and self._is_news(sighting, now):
-            self._last = replace(self._last, text=sighting.text, at=now)
-            try:
-                plate = parse_plate(sighting.text)
-            except PlateError:
-                return None
-            age_ms = round((now - sighting.taken_at) * 1000)
-            return PlateSeen(plate, sighting.confidence, age_ms)
+            self._last = replace(self._last, text=sighting.text, frames=sighting.frames, at=now)
+            return _seen(sighting, now)
         if self._configuration.direction is Direction.EXIT and may_leave_unknown(lane, now=now):
             return StandsThere()
         return None
 
     def _is_news(self, sighting: Sighting, now: float) -> bool:
-        return sighting.text != self._last.text or now - self._last.at > PRESENT_AGAIN_SECONDS
+        agrees_now = sighting.frames >= ENOUGH_FRAMES > self._last.frames
+        is_due = now - self._last.at > PRESENT_AGAIN_SECONDS
+        return sighting.text != self._last.text or agrees_now or is_due
 
     async def _go_on_without_ledger(self, barrier: BarrierState, reason: str) -> None:
         """Open an exit for whoever stands there; an entry stays shut. Nobody is trapped."""
@@ -422,6 +425,21 @@ class LaneLoop:
             passages=barrier.passages,
             open_seconds=configuration.open_seconds,
         )
+
+
+def _seen(sighting: Sighting, now: float) -> PlateSeen | None:
+    plate = _plate(sighting)
+    if plate is None:
+        return None
+    age_ms = round((now - sighting.taken_at) * 1000)
+    return PlateSeen(plate, sighting.confidence, age_ms, sighting.frames, sighting.alternatives)
+
+
+def _plate(sighting: Sighting) -> Plate | None:
+    try:
+        return parse_plate(sighting.text)
+    except PlateError:
+        return None
 
 
 def trouble(barrier: BarrierState) -> str | None:

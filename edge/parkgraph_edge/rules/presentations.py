@@ -8,6 +8,7 @@ from typing import Final
 from parkgraph.model.codes import is_well_formed
 from parkgraph.model.records import Direction, Reason
 from parkgraph.model.sessions import Session, SessionState
+from parkgraph_edge.rules.identity import Alternative, contenders
 
 FREE_GUESSES: Final = 3
 FIRST_LOCK: Final = timedelta(seconds=20)
@@ -30,10 +31,26 @@ class Keypad:
 
 
 def match_plate(
-    candidates: Sequence[Session], direction: Direction, *, now: datetime
+    read: Sequence[Alternative],
+    candidates: Sequence[Session],
+    direction: Direction,
+    *,
+    now: datetime,
 ) -> Session | Reason:
-    """Return the one stay among `candidates`, all with the plate that was read, or why not."""
-    return _only(candidates, direction, now=now, none=Reason.NOT_EXPECTED)
+    """Return the one stay among `candidates` whose plate was read, or why there is none.
+
+    `read` is what the plate may say, as `may_say` returns it: the reading itself is the first. What
+    else it may say lets through or asks for a second means; whom it does not, hears what the
+    reading alone comes to.
+    """
+    expected = [session for session in candidates if session.state in EXPECTED[direction]]
+    plates = contenders(read, {session.plate_folded or "" for session in expected})
+    those = [session for session in expected if session.plate_folded in plates]
+    found = _only(those, direction, now=now, none=Reason.NOT_EXPECTED)
+    is_itself = bool(read) and read[0].folded in plates
+    if found is Reason.TOO_EARLY_OR_LATE and not is_itself:
+        return Reason.NOT_EXPECTED
+    return found
 
 
 def match_code(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from parkgraph_edge.rules.identity import Alternative
+
 LEAST_CONFIDENCE: Final = 0.5
 OLDEST_SECONDS: Final = 5.0
 
@@ -13,6 +15,7 @@ class Sighting:
 
     `text` is letters and digits as read, not folded. `confidence` is 0 to 1. `taken_at` is the boot
     clock in seconds when the newest agreeing frame arrived. `box` is x0, y0, x1, y1 in pixels.
+    `alternatives` are what the plate may say by its frames together; only `text` if there are none.
     """
 
     camera: str
@@ -21,6 +24,7 @@ class Sighting:
     frames: int
     taken_at: float
     box: tuple[int, int, int, int]
+    alternatives: tuple[Alternative, ...] = ()
 
 
 def is_of(sighting: Sighting, *, since: float, now: float) -> bool:

@@ -103,9 +103,10 @@ class LotFacts:
         """Return the stays whose vehicle is awaited."""
         return [session_of(row) for row in self._rows("reserved")]
 
-    def sessions_by_plate(self, folded: str) -> list[Session]:
-        """Return the open stays whose plate folds to `folded`, at most 64."""
-        return [session_of(row) for row in self._rows("sessions_by_plate", plate_folded=folded)]
+    def sessions_by_plates(self, folded: Iterable[str]) -> list[Session]:
+        """Return the open stays whose plate folds to one of `folded`: 64 times as many at most."""
+        plates = json.dumps(sorted(set(folded)))
+        return [session_of(row) for row in self._rows("sessions_by_plates", plates=plates)]
 
     def sessions_by_code(self, digits: str) -> list[Session]:
         """Return the open stay whose gate code is `digits`, if any."""

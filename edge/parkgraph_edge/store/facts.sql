@@ -41,11 +41,11 @@ SELECT * FROM boots WHERE lot = :lot AND boot = :boot;
 -- name: session
 SELECT * FROM sessions WHERE lot = :lot AND session = :session;
 
--- name: sessions_by_plate
+-- name: sessions_by_plates
 SELECT * FROM sessions
- WHERE lot = :lot AND plate_folded = :plate_folded AND twin IS NULL
+ WHERE lot = :lot AND plate_folded IN (SELECT value FROM json_each(:plates)) AND twin IS NULL
    AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
- LIMIT 64;
+ LIMIT 64 * json_array_length(:plates);
 
 -- name: sessions_by_code
 SELECT * FROM sessions

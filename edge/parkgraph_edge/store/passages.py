@@ -29,6 +29,7 @@ from parkgraph.model.records import (
 )
 from parkgraph.model.sessions import TRANSITIONS, Session, SessionState
 from parkgraph_edge.rules.bills import bill
+from parkgraph_edge.rules.identity import Alternative, may_say
 from parkgraph_edge.rules.lanes import Effect, Finding
 from parkgraph_edge.rules.presentations import lock_after, match_code, match_plate
 from parkgraph_edge.store.facts import LotFacts
@@ -57,18 +58,24 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class PlateSeen:
-    """A plate that was read; `frame_to_decision_ms` is filled by the lane."""
+    """A plate that was read; `frame_to_decision_ms` is filled by the lane.
+
+    `frames` agree on it. `alternatives` are what it may say as well, see `Sighting`.
+    """
 
     plate: Plate
     confidence: float
     frame_to_decision_ms: int
+    frames: int
+    alternatives: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CodeTyped:
-    """Digits from the lane's keypad."""
+    """Digits from the lane's keypad, and the plate that was read meanwhile, if one was."""
 
     digits: str
+    plate: Plate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +129,10 @@ class Present:
     def _find(self, facts: LotFacts, now: datetime) -> Session | Reason | None:
         direction = self.gate.direction
         match self.presented:
-            case PlateSeen(plate=plate):
-                return match_plate(facts.sessions_by_plate(plate.folded), direction, now=now)
+            case PlateSeen(plate=plate, alternatives=alternatives, frames=frames):
+                read = may_say(plate.folded, alternatives, frames)
+                candidates = facts.sessions_by_plates(one.folded for one in read)
+                return match_plate(read, candidates, direction, now=now)
             case CodeTyped(digits=digits):
                 candidates = facts.sessions_by_code(digits)
                 keypad = facts.keypad(self.gate.lane)
@@ -135,6 +144,7 @@ class Present:
         self, session: Session | None, facts: LotFacts, moment: Moment
     ) -> Decision[Admitted | Refused]:
         seen = self.presented if isinstance(self.presented, PlateSeen) else None
+        plate = None if isinstance(self.presented, StandsThere) else self.presented.plate
         admission = AdmissionGranted(
             admission=new_id("adm", at=moment.at, random=moment.random(RANDOM_BYTES)),
             session=session.session if session else None,
@@ -147,7 +157,7 @@ class Present:
             boot_ms=moment.boot_ms,
             confidence=seen.confidence if seen else None,
             frame_to_decision_ms=seen.frame_to_decision_ms if seen else None,
-            personal=Personal(plate=seen.plate.raw) if seen else None,
+            personal=Personal(plate=plate.raw) if plate else None,
         )
         order = _vend(self.gate, admission.admission, facts, moment.at)
         return Decision(

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from threading import Thread
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import cv2
 import structlog
@@ -15,11 +15,14 @@ from pydantic import ValidationError
 
 from parkgraph.runtime import logs
 from parkgraph.runtime.clock import SystemClock
+from parkgraph.runtime.errors import RefusedError
+from parkgraph_edge.vision.brought import plate_reader
 from parkgraph_edge.vision.messages import LONGEST_LINE, Attend, Message, Start
-from parkgraph_edge.vision.plates import plate_reader
 from parkgraph_edge.vision.worker import Worker
 
 log = structlog.get_logger(__name__)
+
+REFUSED: Final = 2
 
 
 def main() -> None:
@@ -41,7 +44,12 @@ def main() -> None:
         return
     start = Start.model_validate_json(first)
     cameras = {address.camera: address.url for address in start.cameras}
-    worker = Worker(cameras, plate_reader().read_plates, write, SystemClock())
+    try:
+        plates = plate_reader(start.detector, start.reader, start.countries)
+    except RefusedError as error:
+        log.error("weights_refused", reason=str(error))  # noqa: TRY400 (the reason says it all)
+        sys.exit(REFUSED)
+    worker = Worker(cameras, plates.read_plates, write, SystemClock())
     Thread(target=listen, args=(sys.stdin.buffer, worker), daemon=True).start()
     try:
         worker.run()

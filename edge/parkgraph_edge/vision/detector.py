@@ -1,79 +1,153 @@
-"""Where in a frame a plate may be."""
+"""Where the plates of a frame are."""
 
-import math
-from typing import Final, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from parkgraph_edge.vision.frames import Pixels
-from parkgraph_edge.vision.weights import Network, as_input, weights
+from parkgraph_edge.vision.network import MODELS, Network
 
 STRIDE: Final = 32  # The network halves its input five times.
-TEXT_ABOVE: Final = 0.3
-LINE_ABOVE: Final = 0.6
-# The network marks the middle of a line; the line itself is larger. Source: DBNet, section 3.2.
-UNCLIP: Final = 1.6
-SMALLEST_MARK: Final = 3
-MOST_BOXES: Final = 100
+# Pixels of the longer side at which a frame is seen, and seen again when nothing was found: a plate
+# that fills most of it is larger than any the network knows.
+LONGEST_SIDES: Final = (640, 240)
+POSSIBLE_ABOVE: Final = 0.3
+SURE_ABOVE: Final = 0.5
+# A plate found is looked at again in a window, width and height, where it is so many pixels wide.
+CLOSE_WINDOW: Final = (192, 128)
+CLOSE_WIDTH: Final = 96
+SAME_PLATE: Final = 0.3
+OVERLAPPING: Final = 0.4
+MOST_PLATES: Final = 8
+PADDING: Final = 114  # A grey that is neither plate nor lamp.
 
-Boxes = NDArray[np.float32]
-Scores = NDArray[np.float32]
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One plate, 0 to 1 sure, in pixels of the frame.
+
+    `box` is x0, y0, x1, y1, inside the frame. `corners`, float32, shape (4, 2), are top left, top
+    right, bottom right and bottom left, and may lie outside; None where nothing tells them.
+    """
+
+    box: Box
+    score: float
+    corners: NDArray[np.float32] | None = None
 
 
 class Detector(Protocol):
-    """Finds boxes that may hold a plate."""
+    """Finds plates."""
 
-    def detect(self, frame: Pixels) -> tuple[Boxes, Scores]:
-        """Find boxes in `frame`: BGR, uint8, shape (height, width, 3).
-
-        Boxes are x0, y0, x1, y1 in pixels, float32, shape (n, 4), inside the frame; scores are 0 to
-        1, shape (n,). n may be 0.
-        """
+    def detect(self, frame: Pixels) -> Sequence[Detection]:
+        """Find plates in `frame`, BGR, uint8, shape (height, width, 3): the surest first."""
         ...
 
 
-class TextDetector:
-    """Finds lines of any text by PP-OCRv6 det. `pixels` is how large it sees a frame at most."""
+class PlateDetector:
+    """Finds plates by our own network: where, in the whole frame, then exactly, around each.
 
-    def __init__(self, network: Network, *, pixels: int) -> None:
+    The network takes `frame`, uint8, (1, height, width, 3), and gives for each cell of a grid
+    `score`, `box` and `corners`.
+    """
+
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._pixels = pixels
 
-    def detect(self, frame: Pixels) -> tuple[Boxes, Scores]:
+    def detect(self, frame: Pixels) -> Sequence[Detection]:
+        possible: Sequence[Detection] = ()
+        for side in LONGEST_SIDES:
+            possible = possible or self._look(frame, side / max(frame.shape[:2]))
+        closer = [self._look_closely(frame, one) for one in possible]
+        return _surest([one for one in closer if one.score > SURE_ABOVE])
+
+    def _look(self, frame: Pixels, scale: float) -> Sequence[Detection]:
+        """Find what may be plates in `frame`, seen scaled by `scale`."""
         height, width = frame.shape[:2]
-        scale = min(1.0, math.sqrt(self._pixels / (height * width)))
-        seen = [max(STRIDE, round(side * scale / STRIDE) * STRIDE) for side in (width, height)]
-        small = cv2.resize(frame, seen, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-        marks = self._network(as_input(small))[0, 0]
-        boxes, scores = _lines(marks)
-        boxes *= np.array([width / seen[0], height / seen[1]] * 2, np.float32)
+        score, box, corners = self._network(as_grid(frame, scale)[None])
+        at = score > POSSIBLE_ABOVE
+        scores, boxes, corners = score[at], box[at] / scale, corners[at].reshape(-1, 4, 2) / scale
         boxes = np.clip(boxes, 0, np.array([width, height] * 2, np.float32))
-        return boxes, scores
+        kept = surest(boxes, scores)
+        return [
+            Detection(tuple(boxes[one].tolist()), float(scores[one]), corners[one]) for one in kept
+        ]
+
+    def _look_closely(self, frame: Pixels, found: Detection) -> Detection:
+        """Look at the surroundings of what may be a plate, scaled to the size best known.
+
+        The score returned is the mean of both looks; 0 for what is not seen again.
+        """
+        x0, y0, x1, y1 = found.box
+        scale = CLOSE_WIDTH / max(1.0, x1 - x0)
+        left = round((x0 + x1) / 2 - CLOSE_WINDOW[0] / scale / 2)
+        top = round((y0 + y1) / 2 - CLOSE_WINDOW[1] / scale / 2)
+        right, bottom = (round(side / scale) for side in CLOSE_WINDOW)
+        window = cut(frame, left, top, left + right, top + bottom)
+        near = [_moved(one, left, top) for one in self._look(window, scale)]
+        best = max(near, key=lambda one: _overlap(one.box, found.box), default=found)
+        is_same = best is not found and _overlap(best.box, found.box) >= SAME_PLATE
+        return replace(best, score=(found.score + best.score) / 2 if is_same else 0.0)
 
 
-def text_network() -> Network:
-    """Load what `TextDetector` runs."""
-    return Network(weights("PP-OCRv6_det_small.onnx"))
+def as_grid(frame: Pixels, scale: float) -> Pixels:
+    """Scale `frame` and pad it at the right and below to multiples of `STRIDE`."""
+    height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(frame, (width, height), interpolation=how)
+    rows, columns = (-(-side // STRIDE) * STRIDE for side in (height, width))
+    return cut(small.astype(np.uint8, copy=False), 0, 0, columns, rows)
 
 
-def _lines(marks: NDArray[np.float32]) -> tuple[Boxes, Scores]:
-    """Cut the map of text, 0 to 1, shape (height, width), into upright boxes around its lines."""
-    mask = (marks > TEXT_ABOVE).astype(np.uint8)
-    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
-    boxes: list[tuple[float, float, float, float]] = []
-    scores: list[float] = []
-    for contour in sorted(contours, key=cv2.contourArea, reverse=True)[:MOST_BOXES]:
-        x, y, width, height = cv2.boundingRect(contour)
-        if min(width, height) < SMALLEST_MARK:
-            continue
-        inside = np.zeros((height, width), np.uint8)
-        cv2.drawContours(inside, [contour], -1, 1, cv2.FILLED, offset=(-x, -y))
-        score = cv2.mean(marks[y : y + height, x : x + width], inside)[0]
-        if score < LINE_ABOVE:
-            continue
-        grow = UNCLIP * width * height / (2 * (width + height))
-        boxes.append((x - grow, y - grow, x + width + grow, y + height + grow))
-        scores.append(score)
-    return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
+def cut(frame: Pixels, left: int, top: int, right: int, bottom: int) -> Pixels:
+    """Cut a rectangle out of `frame`; what lies outside of it is `PADDING`."""
+    height, width = frame.shape[:2]
+    window = np.full((bottom - top, right - left, 3), PADDING, np.uint8)
+    inside = frame[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+    y, x = max(0, -top), max(0, -left)
+    window[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return window
+
+
+def _moved(found: Detection, left: int, top: int) -> Detection:
+    x0, y0, x1, y1 = found.box
+    corners = None if found.corners is None else found.corners + np.array([left, top], np.float32)
+    return Detection((x0 + left, y0 + top, x1 + left, y1 + top), found.score, corners)
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Return the share of what both cover together that both cover, 0 to 1."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    both = max(0.0, width) * max(0.0, height)
+    return both / max(1e-6, _area(one) + _area(other) - both)
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _surest(found: Sequence[Detection]) -> Sequence[Detection]:
+    """Leave out what turns out to be a plate found twice."""
+    if not found:
+        return found
+    boxes = np.array([one.box for one in found], np.float32)
+    return [found[one] for one in surest(boxes, np.array([one.score for one in found]))]
+
+
+def surest(boxes: NDArray[np.floating[Any]], scores: NDArray[np.floating[Any]]) -> list[int]:
+    """Choose of boxes that overlap the surest; return their places, the surest first."""
+    corner_and_size = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(corner_and_size.tolist(), scores.tolist(), 0.0, OVERLAPPING)
+    return [int(index) for index in np.array(kept, int).reshape(-1)[:MOST_PLATES]]
+
+
+def own_network() -> Network:
+    """Load what `PlateDetector` runs."""
+    return Network(MODELS / "detector.onnx")

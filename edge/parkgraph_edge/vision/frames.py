@@ -57,11 +57,6 @@ def decode(encoded: bytes) -> Pixels:
     return pixels.astype(np.uint8, copy=False)
 
 
-def pictures(folder: Path) -> list[Path]:
-    """List the pictures in `folder`, by name; not those in folders below it."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
-
-
 def frames(source: str, clock: Clock) -> Iterator[Frame]:
     """Yield the frames of an image, a video or a camera until it ends; a camera does not.
 

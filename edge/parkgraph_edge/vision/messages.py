@@ -1,14 +1,21 @@
 """The lines that the gateway and its vision process exchange over pipes: one JSON object each."""
 
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from parkgraph.model.plates import LONGEST_PLATE
 from parkgraph.runtime.errors import CorruptError
 
 LONGEST_LINE: Final = 64 * 2**10
 
+RejectionReason = Literal["too_small", "blurred", "syntax", "disagree", "script"]
 Share = Annotated[float, Field(ge=0, le=1)]
+# What a plate may say, folded, and how many nats less likely that is than the best reading.
+AlternativeRead = tuple[
+    Annotated[str, Field(max_length=LONGEST_PLATE)], Annotated[float, Field(le=0)]
+]
 
 
 class Message(BaseModel):
@@ -29,9 +36,12 @@ class CameraAddress(Message):
 
 
 class Start(Message):
-    """The first line to the process: all its cameras."""
+    """The first line to the process: its cameras, networks that the site has brought, countries."""
 
     cameras: Annotated[tuple[CameraAddress, ...], Field(max_length=64)]
+    detector: Path | None = None
+    reader: Path | None = None
+    countries: tuple[str, ...] = ()
 
 
 class Attend(Message):
@@ -52,15 +62,30 @@ class SightingMessage(Message):
     taken_at: float
     box: tuple[int, int, int, int]
     read_ms: float
+    alternatives: Annotated[tuple[AlternativeRead, ...], Field(max_length=32)] = ()
 
 
 class CameraMessage(Message):
-    """A camera came or went; `detail` says why, in one line."""
+    """A camera came or went, or its picture is bad; `detail` says why and what to do, in one line.
+
+    The states other than `away` are those of `views.ViewState`.
+    """
 
     type: Literal["camera"] = "camera"
     camera: str
-    state: Literal["ok", "away"]
+    state: Literal["ok", "away", "frozen", "dark", "blinded", "dirty", "misaimed"]
     detail: str = ""
+
+
+class RejectedMessage(Message):
+    """How often, since the process started, what looks like a plate became no sighting, and why.
+
+    The reasons are those of `plates.Rejection`; one that has not occurred is left out.
+    """
+
+    type: Literal["rejected"] = "rejected"
+    camera: str
+    counts: dict[RejectionReason, Annotated[int, Field(ge=0)]]
 
 
 class Alive(Message):
@@ -69,7 +94,7 @@ class Alive(Message):
     type: Literal["alive"] = "alive"
 
 
-FromVision = SightingMessage | CameraMessage | Alive
+FromVision = SightingMessage | CameraMessage | RejectedMessage | Alive
 
 _from_vision: TypeAdapter[FromVision] = TypeAdapter(
     Annotated[FromVision, Field(discriminator="type")]

@@ -2,130 +2,162 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
+import cv2
 import numpy as np
 
-from parkgraph_edge.vision.detector import Boxes, Detector, TextDetector, text_network
+from parkgraph_edge.vision.detector import Detection, Detector
 from parkgraph_edge.vision.frames import Pixels
-from parkgraph_edge.vision.reader import Reader, TextReader
+from parkgraph_edge.vision.reader import INPUT_HEIGHT, INPUT_WIDTH, Line, Reader
+from parkgraph_edge.vision.spelling import Alternatives, settled
 
-# A quick look finds the plates of near cars; only a frame without one gets the thorough look.
-LOOKS: Final = (640 * 360, 960 * 544)
-MOST_READ: Final = 8
-SURE: Final = 0.6
-# A word, however well read, stays below it.
-PLAUSIBLE: Final = 0.31
-# A line of a plate, in pixels and width by height.
-LEAST_HEIGHT: Final = 8
-PROPORTIONS: Final = (1.2, 9.0)
+# The network's boxes leave little air; the reader wants some. Shares of width and height.
+AIR: Final = (0.04, 0.08)
 # A picture that is itself a crop of a plate.
 CROP_PIXELS: Final = 400 * 200
 CROP_PROPORTIONS: Final = (1.3, 6.0)
+# Pixels of a plate's height below which nobody reads it.
+LEAST_HEIGHT: Final = 9
+# Of the smoothed Laplacian of a plate, scaled to the same height: below, its strokes have no edges.
+LEAST_SHARPNESS: Final = 4.0
+SHORTEST_TEXT: Final = 3
+LONGEST_TEXT: Final = 10
+# Below, the picture is sharp and still no letter or digit fits: another script, or no plate.
+LEAST_READABLE: Final = 0.05
+PLAUSIBLE: Final = 0.1
+
+
+class Rejection(StrEnum):
+    """Why what looks like a plate became no reading."""
+
+    TOO_SMALL = "too_small"
+    BLURRED = "blurred"
+    SYNTAX = "syntax"
+    DISAGREE = "disagree"
+    SCRIPT = "script"
 
 
 @dataclass(frozen=True, slots=True)
 class PlateReading:
     """One plate in one frame.
 
-    `text` is A-Z and 0-9. `confidence` and `characters`, one for each of `text`, are 0 to 1. `box`
-    is x0, y0, x1, y1 in pixels, whole and inside the frame.
+    `text` is A-Z and 0-9. `confidence` and `characters`, one for each of `text`, are 0 to 1;
+    `score`, 0 to 1, says how sure it is that this is a plate. `box` is x0, y0, x1, y1 in pixels,
+    whole and inside the frame. `alternatives` are what it may say, see `spelling.alternatives`.
     """
 
     text: str
     confidence: float
     characters: tuple[float, ...]
     box: tuple[int, int, int, int]
+    score: float = 1.0
+    alternatives: Alternatives = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """What looks like a plate at `box`, and why it is no reading."""
+
+    reason: Rejection
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one frame shows: readings, the most plausible first, and what became none."""
+
+    readings: list[PlateReading] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
 
 
 class PlateReader:
-    """Reads the plates of frames."""
+    """Reads the plates of frames.
 
-    def __init__(self, detectors: tuple[Detector, ...], reader: Reader) -> None:
-        self._detectors = detectors
+    `syntaxes` are those of the site's countries, as in `rules.syntaxes`; they settle doubtful
+    characters.
+    """
+
+    def __init__(self, detector: Detector, reader: Reader, syntaxes: Sequence[str] = ()) -> None:
+        self._detector = detector
         self._reader = reader
+        self._syntaxes = syntaxes
 
-    def read_plates(self, frame: Pixels) -> list[PlateReading]:
-        """Return what reads like a plate in `frame`, the most plausible first; may be empty.
+    def read_plates(self, frame: Pixels) -> Looked:
+        """Return what reads like a plate in `frame`: BGR, uint8, shape (height, width, 3)."""
+        looked = Looked()
+        for detection in self._detector.detect(frame) or _whole(frame):
+            one = self._read(frame, detection)
+            if isinstance(one, PlateReading):
+                looked.readings.append(one)
+            else:
+                looked.rejected.append(one)
+        looked.readings.sort(key=rank, reverse=True)
+        return looked
 
-        `frame` is BGR, uint8, shape (height, width, 3).
-        """
-        readings: list[PlateReading] = []
-        for detector in self._detectors:
-            readings = max(readings, self._look(frame, detector), key=_best)
-            if _best(readings) >= SURE:
-                break
-        else:
-            if is_crop(frame):
-                height, width = frame.shape[:2]
-                readings += self._read(frame, np.array([[0, 0, width, height]], np.float32))
-        return sorted(readings, key=rank, reverse=True)
-
-    def _look(self, frame: Pixels, detector: Detector) -> list[PlateReading]:
-        boxes, _ = detector.detect(frame)
-        widths, heights = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-        least, most = PROPORTIONS
-        fits = (heights >= LEAST_HEIGHT) & (widths > least * heights) & (widths < most * heights)
-        tallest = np.argsort(-heights[fits])[:MOST_READ]
-        return self._read(frame, boxes[fits][tallest])
-
-    def _read(self, frame: Pixels, boxes: Boxes) -> list[PlateReading]:
-        readings: list[PlateReading] = []
-        for x0, y0, x1, y1 in boxes:
-            box = (int(x0), int(y0), math.ceil(x1), math.ceil(y1))
-            line = self._reader.read(frame[box[1] : box[3], box[0] : box[2]])
-            if likeness(line.text) > 0:
-                reading = PlateReading(line.text, line.confidence, line.characters, box)
-                readings.append(reading)
-        return readings
+    def _read(self, frame: Pixels, detection: Detection) -> PlateReading | Rejected:
+        x0, y0, x1, y1 = detection.box
+        box = (int(x0), int(y0), math.ceil(x1), math.ceil(y1))
+        if y1 - y0 < LEAST_HEIGHT:
+            return Rejected(Rejection.TOO_SMALL, box)
+        crop = around(frame, detection)
+        line = self._reader.read(crop)
+        if reason := _rejection(line, crop):
+            return Rejected(reason, box)
+        read = settled(line.characters, self._syntaxes)
+        return PlateReading(
+            text="".join(character.text for character in read),
+            confidence=line.confidence,
+            characters=tuple(character.chance for character in read),
+            box=box,
+            score=detection.score,
+            alternatives=line.alternatives,
+        )
 
 
-def likeness(text: str) -> float:
-    """Say how much `text` looks like a plate's, 0 (no plate) to 1 (most plates are like that)."""
-    if not 4 <= len(text) <= 10:
-        return 0.0
-    has_digit = any(character.isdigit() for character in text)
-    has_letter = any(character.isalpha() for character in text)
-    if not has_digit and len(text) < 5:
-        return 0.0
-    # Words are dealers, states and slogans; bare digits are dates and telephone numbers.
-    kind = 1.0 if has_digit and has_letter else 0.5 if has_digit else 0.3
-    return kind if 5 <= len(text) <= 8 else kind * 0.6
+def _whole(frame: Pixels) -> Sequence[Detection]:
+    """Return all of a picture that has the size and proportions of a plate alone."""
+    height, width = frame.shape[:2]
+    least, most = CROP_PROPORTIONS
+    if height * width > CROP_PIXELS or not least < width / height < most:
+        return ()
+    return (Detection((0.0, 0.0, float(width), float(height)), score=0.5),)
 
 
-def plausibility(reading: PlateReading) -> float:
-    """Say how likely `reading` is a plate and well read, 0 to 1, whatever its size."""
-    return reading.confidence * likeness(reading.text)
+def around(frame: Pixels, detection: Detection) -> Pixels:
+    """Cut the plate out of `frame`, with some air."""
+    height, width = frame.shape[:2]
+    x0, y0, x1, y1 = detection.box
+    aside, above = AIR[0] * (x1 - x0), AIR[1] * (y1 - y0)
+    left, top = int(max(0, x0 - aside)), int(max(0, y0 - above))
+    right, bottom = math.ceil(min(width, x1 + aside)), math.ceil(min(height, y1 + above))
+    return frame[top:bottom, left:right]
 
 
-def _best(readings: Sequence[PlateReading]) -> float:
-    return max(map(plausibility, readings), default=0.0)
+def _rejection(line: Line, crop: Pixels) -> Rejection | None:
+    is_sure = line.confidence >= LEAST_READABLE
+    if not is_sure and _sharpness(crop) < LEAST_SHARPNESS:
+        return Rejection.BLURRED
+    if not SHORTEST_TEXT <= len(line.text) <= LONGEST_TEXT:
+        return Rejection.SYNTAX
+    return None if is_sure else Rejection.SCRIPT
+
+
+def _sharpness(crop: Pixels) -> float:
+    """Return how strong the edges of a plate are, in grey levels, whatever its size."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+    same = cv2.resize(grey, (INPUT_WIDTH, INPUT_HEIGHT))
+    return float(np.abs(cv2.Laplacian(same, cv2.CV_32F)).mean())
 
 
 def plausible(readings: Sequence[PlateReading]) -> list[PlateReading]:
     """Keep of one frame's readings those that are likely plates, or the best when none is."""
-    return [one for one in readings if plausibility(one) > PLAUSIBLE] or list(readings[:1])
+    likely = [one for one in readings if one.score * one.confidence > PLAUSIBLE]
+    return likely or list(readings[:1])
 
 
 def rank(reading: PlateReading) -> float:
-    """Order the readings of one frame: near plates before far ones and before other lines."""
-    return plausibility(reading) * (reading.box[3] - reading.box[1])
-
-
-def is_crop(frame: Pixels) -> bool:
-    """Say whether a picture has the size and proportions of a plate alone."""
-    height, width = frame.shape[:2]
-    least, most = CROP_PROPORTIONS
-    return bool(height * width <= CROP_PIXELS and least < width / height < most)
-
-
-def plate_reader() -> PlateReader:
-    """Load the networks this package reads with.
-
-    Raises:
-        UnavailableError: the weights are not installed.
-    """
-    network = text_network()
-    looks = tuple(TextDetector(network, pixels=pixels) for pixels in LOOKS)
-    return PlateReader(looks, TextReader())
+    """Order the readings of one frame: near plates before far ones."""
+    return reading.score * reading.confidence * (reading.box[3] - reading.box[1])

@@ -6,19 +6,23 @@ Vision is advice. When it is away, lanes go on by code, QR, call or operator.
 import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from parkgraph.runtime.errors import CorruptError, UnavailableError
 from parkgraph.runtime.loops import keep_trying
+from parkgraph_edge.rules.identity import Alternative
 from parkgraph_edge.rules.sightings import Sighting
 from parkgraph_edge.vision.messages import (
     LONGEST_LINE,
     Attend,
     CameraAddress,
     CameraMessage,
+    RejectedMessage,
     SightingMessage,
     Start,
     parse_from_vision,
@@ -29,10 +33,14 @@ log = structlog.get_logger(__name__)
 PROGRAM: Final = (sys.executable, "-m", "parkgraph_edge.vision")
 SILENCE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 10.0
+LOG_REJECTED_SECONDS: Final = 60.0
 
 
 class Vision:
     """Reads the plates before `cameras`, which maps a camera's name to the address of its stream.
+
+    `detector` and `reader` are networks of the site's own, see `brought`; `countries` are those
+    whose plates are common there.
 
     Belongs to one event loop; no method but `run` waits.
     """
@@ -41,15 +49,22 @@ class Vision:
         self,
         cameras: Mapping[str, str],
         *,
+        detector: Path | None = None,
+        reader: Path | None = None,
+        countries: tuple[str, ...] = (),
         program: Sequence[str] = PROGRAM,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._cameras = dict(cameras)
+        self._detector, self._reader, self._countries = detector, reader, countries
         self._program = program
         self._silence_seconds = silence_seconds
         self._process: Process | None = None
         self._newest: dict[str, Sighting] = {}
-        self._away: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
+        self._rejected: dict[str, Counter[str]] = {}
+        self._rejected_before: dict[str, Counter[str]] = {}
+        self._logged_at: dict[str, float] = {}
 
     async def run(self) -> None:
         """Keep the process running until cancelled; it is gone when this returns.
@@ -72,9 +87,13 @@ class Vision:
         if pipe.transport.get_write_buffer_size() < LONGEST_LINE:
             pipe.write(Attend(attend=camera, seconds=seconds).line())
 
-    def cameras_away(self) -> Mapping[str, str]:
-        """Return the cameras that send no pictures, and why."""
-        return dict(self._away)
+    def cameras_in_trouble(self) -> Mapping[str, str]:
+        """Return the cameras that send no pictures or bad ones; why, and what to do."""
+        return dict(self._troubles)
+
+    def rejected(self) -> Mapping[str, Mapping[str, int]]:
+        """Return how often what looks like a plate became no sighting, by camera and reason."""
+        return {camera: dict(counts) for camera, counts in self._rejected.items()}
 
     async def _attempt(self) -> None:
         """Run the process once.
@@ -94,14 +113,21 @@ class Vision:
             await self._follow(process)
         finally:
             self._process = None
-            self._away = dict.fromkeys(self._cameras, "the vision process is down")
+            self._troubles = dict.fromkeys(self._cameras, "the vision process is down")
+            self._rejected_before = dict(self._rejected)
             await _end(process)
 
     async def _follow(self, process: Process) -> None:
         if process.stdin is None or process.stdout is None:
             raise UnavailableError("the vision process has no pipes")
         addresses = (CameraAddress(camera=c, url=url) for c, url in self._cameras.items())
-        process.stdin.write(Start(cameras=tuple(addresses)).line())
+        start = Start(
+            cameras=tuple(addresses),
+            detector=self._detector,
+            reader=self._reader,
+            countries=self._countries,
+        )
+        process.stdin.write(start.line())
         while True:
             try:
                 async with asyncio.timeout(self._silence_seconds):
@@ -125,17 +151,35 @@ class Vision:
                 frames=message.frames,
                 taken_at=message.taken_at,
                 box=message.box,
+                alternatives=tuple(Alternative(*one) for one in message.alternatives),
             )
         elif isinstance(message, CameraMessage):
             self._camera(message)
+        elif isinstance(message, RejectedMessage):
+            self._count(message)
 
     def _camera(self, message: CameraMessage) -> None:
-        if message.state == "away":
-            self._away[message.camera] = message.detail
-            log.warning("camera_away", camera=message.camera, reason=message.detail)
-        else:
-            self._away.pop(message.camera, None)
-            log.info("camera_answered", camera=message.camera)
+        match message.state:
+            case "ok":
+                self._troubles.pop(message.camera, None)
+                log.info("camera_well", camera=message.camera)
+            case "away":
+                self._troubles[message.camera] = message.detail
+                log.warning("camera_away", camera=message.camera, reason=message.detail)
+            case state:
+                self._troubles[message.camera] = f"{state}: {message.detail}"
+                log.warning(
+                    "camera_in_trouble", camera=message.camera, state=state, reason=message.detail
+                )
+
+    def _count(self, message: RejectedMessage) -> None:
+        camera = message.camera
+        counts = self._rejected_before.get(camera, Counter()) + Counter[str](message.counts)
+        self._rejected[camera] = counts
+        now = asyncio.get_running_loop().time()
+        if now - self._logged_at.get(camera, float("-inf")) >= LOG_REJECTED_SECONDS:
+            self._logged_at[camera] = now
+            log.info("plates_not_read", camera=camera, **counts)
 
 
 async def _end(process: Process) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from parkgraph.model.plates import fold
 from parkgraph_edge.vision.plates import PlateReading
+from parkgraph_edge.vision.spelling import Alternatives, agreed
 
 Box = tuple[int, int, int, int]
 
@@ -17,7 +19,6 @@ MOST_TRACKS: Final = 8
 ENOUGH_FRAMES: Final = 2
 # One frame is enough when it is as sure as this: 2 % of those are misread (396 development plates).
 SURE_ALONE: Final = 0.95
-TWINS: Final = str.maketrans("OQDIL", "00011")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Vote:
     """What the frames of one plate agree on.
 
     `confidence`, 0 to 1, is the mean of the agreeing frames times their share of the weight.
-    `frames` counts those that agree. `taken_at` is when the newest of them arrived.
+    `frames` counts those that agree. `taken_at` is when the newest of them arrived. `alternatives`
+    are what all frames of the plate together may say, see `spelling.agreed`.
     """
 
     text: str
@@ -33,6 +35,7 @@ class Vote:
     frames: int
     taken_at: float
     box: Box
+    alternatives: Alternatives = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +48,51 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """The readings of one plate, the newest last."""
+    """The readings of one plate, the newest last, and whether they ever agreed."""
 
     ballots: tuple[Ballot, ...]
+    has_agreed: bool = False
 
 
-def follow(
-    tracks: Sequence[Track], readings: Sequence[PlateReading], taken_at: float
-) -> tuple[tuple[Track, ...], tuple[Vote, ...]]:
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The plates followed after a frame, a vote for each that it confirmed, and how many were lost.
+
+    `disagreed` counts the plates forgotten now of which no frames ever agreed.
+    """
+
+    tracks: tuple[Track, ...] = ()
+    votes: tuple[Vote, ...] = ()
+    disagreed: int = 0
+
+
+def follow(tracks: Sequence[Track], readings: Sequence[PlateReading], taken_at: float) -> Followed:
     """Add a frame's readings to the plates they belong to, and count again.
 
-    Returns the tracks to pass in with the next frame, and a vote for each plate that this frame
-    confirmed, in the order of `readings`.
+    The votes are in the order of `readings`.
     """
     old = [track for track in tracks if taken_at - track.ballots[-1].taken_at <= FORGET_SECONDS]
+    lost = [track for track in tracks if track not in old]
     touched: list[Track] = []
+    confirmed: list[Vote] = []
     for reading in readings:
-        ballot = Ballot(reading, taken_at)
-        track = next((track for track in reversed(old) if _belongs(reading, track)), None)
-        if track is not None:
-            old.remove(track)
-            touched.append(Track((*track.ballots, ballot)[-MOST_READINGS:]))
-        else:
-            touched.append(Track((ballot,)))
-    votes = (count(track) for track in touched)
-    confirmed = tuple(vote for vote in votes if vote is not None and vote.taken_at == taken_at)
-    return tuple([*old, *reversed(touched)][-MOST_TRACKS:]), confirmed
+        before = next((track for track in reversed(old) if _belongs(reading, track)), None)
+        if before is not None:
+            old.remove(before)
+        ballots = (*(before.ballots if before else ()), Ballot(reading, taken_at))[-MOST_READINGS:]
+        vote = count(ballots)
+        touched.append(
+            Track(ballots, vote is not None or (before is not None and before.has_agreed))
+        )
+        if vote is not None and vote.taken_at == taken_at:
+            confirmed.append(vote)
+    kept = [*old, *reversed(touched)]
+    lost += kept[:-MOST_TRACKS]
+    disagreed = sum(not track.has_agreed for track in lost)
+    return Followed(tuple(kept[-MOST_TRACKS:]), tuple(confirmed), disagreed)
 
 
-def count(track: Track) -> Vote | None:
+def count(ballots: Sequence[Ballot]) -> Vote | None:
     """Return what the readings of one plate agree on, or None when too few do.
 
     First the length is voted on, then each position among the readings of that length, weighted by
@@ -81,11 +100,11 @@ def count(track: Track) -> Vote | None:
     or I, L and 1.
     """
     lengths: defaultdict[int, float] = defaultdict(float)
-    for ballot in track.ballots:
+    for ballot in ballots:
         lengths[len(ballot.reading.text)] += ballot.reading.confidence
     length = max(lengths, key=lambda length: lengths[length])
-    text = "".join(_elect(track, length, position) for position in range(length))
-    agreeing = [ballot for ballot in track.ballots if fold(ballot.reading.text) == fold(text)]
+    text = "".join(_elect(ballots, length, position) for position in range(length))
+    agreeing = [ballot for ballot in ballots if fold(ballot.reading.text) == fold(text)]
     if not agreeing:
         return None
     mean = sum(ballot.reading.confidence for ballot in agreeing) / len(agreeing)
@@ -94,17 +113,19 @@ def count(track: Track) -> Vote | None:
         return None
     share = mean * len(agreeing) / weight if weight else 0.0
     newest = agreeing[-1]
-    return Vote(text, mean * share, len(agreeing), newest.taken_at, newest.reading.box)
+    return Vote(
+        text,
+        mean * share,
+        len(agreeing),
+        newest.taken_at,
+        newest.reading.box,
+        agreed([ballot.reading.alternatives for ballot in ballots]),
+    )
 
 
-def fold(text: str) -> str:
-    """Return `text` with the characters that many plates print alike made one."""
-    return text.translate(TWINS)
-
-
-def _elect(track: Track, length: int, position: int) -> str:
+def _elect(ballots: Sequence[Ballot], length: int, position: int) -> str:
     weights: defaultdict[str, float] = defaultdict(float)
-    for ballot in track.ballots:
+    for ballot in ballots:
         if len(ballot.reading.text) == length:
             weights[ballot.reading.text[position]] += ballot.reading.characters[position]
     return max(weights, key=lambda character: weights[character])

@@ -4,20 +4,30 @@ A camera's thread keeps only its newest frame worth reading; the loop takes what
 loop writes, so a line is never cut by another.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from threading import Condition, Event, Thread
 from typing import Final
 
 import structlog
 
+from parkgraph.model.plates import LONGEST_PLATE
 from parkgraph.runtime.clock import Clock
 from parkgraph.runtime.errors import CorruptError, UnavailableError
 from parkgraph_edge.vision.frames import Pixels, decode
-from parkgraph_edge.vision.messages import Alive, CameraMessage, Message, SightingMessage
+from parkgraph_edge.vision.messages import (
+    Alive,
+    CameraMessage,
+    Message,
+    RejectedMessage,
+    RejectionReason,
+    SightingMessage,
+)
 from parkgraph_edge.vision.mjpeg import Camera, Part
-from parkgraph_edge.vision.motion import MotionGate
-from parkgraph_edge.vision.plates import PlateReading, likeness, plausible
-from parkgraph_edge.vision.votes import FORGET_SECONDS, Track, Vote, follow
+from parkgraph_edge.vision.plates import Looked, plausible
+from parkgraph_edge.vision.views import View, ViewJudge
+from parkgraph_edge.vision.votes import Track, Vote, follow
+from parkgraph_edge.vision.watch import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +35,17 @@ ALIVE_SECONDS: Final = 1.0
 BETWEEN_SIGHTINGS_SECONDS: Final = 0.2
 # A car that stopped is still worth some frames.
 AFTER_MOTION_SECONDS: Final = 1.0
+REJECTED_SECONDS: Final = 5.0
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
 class Post:
-    """What is known of one camera. Guarded by the worker's condition, but for the votes."""
+    """What is known of one camera.
+
+    Guarded by the worker's condition, but for `judge`, which is the camera's thread's, and for
+    votes and rejections, which are the loop's.
+    """
 
     def __init__(self, camera: str, url: str) -> None:
         self.camera = camera
@@ -41,8 +56,11 @@ class Post:
         self.read_at = 0.0
         self.state: CameraMessage | None = None
         self.told_state: CameraMessage | None = None
+        self.judge = ViewJudge()
         self.tracks: tuple[Track, ...] = ()
         self.told_vote: Vote | None = None
+        self.rejected: Counter[RejectionReason] = Counter()
+        self.told_rejected: Counter[RejectionReason] = Counter()
 
 
 class Worker:
@@ -54,7 +72,7 @@ class Worker:
     def __init__(
         self,
         cameras: Mapping[str, str],
-        read_plates: Callable[[Pixels], list[PlateReading]],
+        read_plates: Callable[[Pixels], Looked],
         write: Callable[[Message], None],
         clock: Clock,
     ) -> None:
@@ -65,6 +83,7 @@ class Worker:
         self._changed = Condition()
         self._stopped = Event()
         self._alive_at = 0.0
+        self._rejected_at = 0.0
 
     def run(self) -> None:
         """Read until `stop` is called, by whichever thread."""
@@ -110,17 +129,20 @@ class Worker:
             self.stop()
 
     def _receive(self, post: Post) -> None:
-        gate = MotionGate()
+        watch = Watch(post.judge)
         for part in Camera(post.url, self._clock).parts():
-            moves = gate.passes(part.jpeg)
+            has_car = part.arrived_at <= post.attended_until
+            glance = watch.glance(part, has_car=has_car)
             with self._changed:
-                if post.state is None or post.state.state == "away":
-                    post.state = CameraMessage(camera=post.camera, state="ok")
-                if moves:
+                if post.state is None or post.state.state != glance.view.state:
+                    post.state = _told(post.camera, glance.view)
+                if glance.moves:
                     post.read_until = part.arrived_at + AFTER_MOTION_SECONDS
-                if part.arrived_at <= max(post.read_until, post.attended_until):
+                is_wanted = part.arrived_at <= max(post.read_until, post.attended_until)
+                if is_wanted and glance.is_new:
                     post.waiting = part
-                self._changed.notify()
+                if self._is_anything_to_do():
+                    self._changed.notify()
             if self._stopped.is_set():
                 return
 
@@ -157,29 +179,45 @@ class Worker:
         if now - self._alive_at >= ALIVE_SECONDS:
             self._alive_at = now
             self._write(Alive())
+        if now - self._rejected_at >= REJECTED_SECONDS:
+            self._rejected_at = now
+            self._tell_rejected()
+
+    def _tell_rejected(self) -> None:
+        for post in self._posts.values():
+            if post.rejected != post.told_rejected:
+                post.told_rejected = Counter(post.rejected)
+                self._write(RejectedMessage(camera=post.camera, counts=dict(post.rejected)))
 
     def _read(self, post: Post, part: Part) -> None:
         began = self._clock.boot_seconds()
         try:
-            readings = self._read_plates(decode(part.jpeg))
+            looked = self._read_plates(decode(part.jpeg))
         except CorruptError as error:
             log.warning("frame_not_decoded", camera=post.camera, reason=str(error))
             return
         read_ms = (self._clock.boot_seconds() - began) * 1000
-        post.tracks, votes = follow(post.tracks, plausible(readings), part.arrived_at)
+        likely = plausible(looked.readings)
+        followed = follow(post.tracks, likely, part.arrived_at)
+        post.tracks = followed.tracks
+        post.rejected.update(one.reason.value for one in looked.rejected)
+        # What is read worse than others of its frame agrees with nothing.
+        disagreed = followed.disagreed + len(looked.readings) - len(likely)
+        if disagreed:
+            post.rejected["disagree"] += disagreed
         # The first is the nearest car, the one before the barrier.
-        if votes and _is_news(votes[0], post.told_vote):
-            post.told_vote = votes[0]
-            self._write(_sighting(post.camera, votes[0], read_ms))
+        if followed.votes and _is_news(followed.votes[0], post.told_vote):
+            post.told_vote = followed.votes[0]
+            self._write(_sighting(post.camera, followed.votes[0], read_ms))
+
+
+def _told(camera: str, view: View) -> CameraMessage:
+    return CameraMessage(camera=camera, state=view.state.value, detail=view.detail)
 
 
 def _is_news(vote: Vote, told: Vote | None) -> bool:
-    """Say whether to tell a vote: not too often, and no tailgate's word right after a plate."""
-    if told is None:
-        return True
-    passed = vote.taken_at - told.taken_at
-    is_less = likeness(vote.text) < likeness(told.text)
-    return passed >= (FORGET_SECONDS if is_less else BETWEEN_SIGHTINGS_SECONDS)
+    """Say whether to tell a vote: not too often."""
+    return told is None or vote.taken_at - told.taken_at >= BETWEEN_SIGHTINGS_SECONDS
 
 
 def _sighting(camera: str, vote: Vote, read_ms: float) -> SightingMessage:
@@ -190,5 +228,6 @@ def _sighting(camera: str, vote: Vote, read_ms: float) -> SightingMessage:
         frames=vote.frames,
         taken_at=vote.taken_at,
         box=vote.box,
+        alternatives=tuple(one for one in vote.alternatives if len(one[0]) <= LONGEST_PLATE),
         read_ms=round(read_ms, 1),
     )

@@ -66,6 +66,7 @@ class LotState(_Said):
     """How a lot is now. Newest wins; never journaled.
 
     `directives` is how far its copy of what the cloud decided has come; an older lot does not say.
+    `rejected` counts, by camera and reason, what looked like a plate and could not be read.
     """
 
     link: Literal["up", "down"]
@@ -75,6 +76,7 @@ class LotState(_Said):
     head_seq: Count = 0
     away: dict[str, str] = {}
     directives: Head | None = None
+    rejected: dict[str, dict[str, int]] = {}
 
 
 def topic(stream: str, kind: Kind) -> str:

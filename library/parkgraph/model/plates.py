@@ -48,4 +48,9 @@ def parse_plate(text: str) -> Plate:
             )
     if len(letters) > LONGEST_PLATE or len(raw) > 2 * LONGEST_PLATE:
         raise PlateError(f"a plate has at most {LONGEST_PLATE} letters and digits")
-    return Plate(raw=raw, letters=letters, folded=letters.translate(_FOLD))
+    return Plate(raw=raw, letters=letters, folded=fold(letters))
+
+
+def fold(letters: str) -> str:
+    """Return `letters` with those that many plates print alike made one."""
+    return letters.translate(_FOLD)

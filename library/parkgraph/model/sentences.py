@@ -156,13 +156,25 @@ def _passed(record: AdmissionGranted | Crossed | AdmissionLapsed, stay: Stay) ->
         case AdmissionGranted():
             sure = f" ({record.confidence:.2f})" if record.confidence is not None else ""
             done = "admitted" if record.direction is Direction.ENTRY else "let out"
-            return f"{who} {done} at {record.lane} by {record.means}{sure}"
+            return f"{who} {done} at {record.lane} by {record.means}{sure}{_misread(record, stay)}"
         case Crossed():
             return f"{who} crossed {record.lane} → {_where_to(record, stay)}"
         case AdmissionLapsed(why="backed_out"):
             return f"{who} backed out of {record.lane}"
         case AdmissionLapsed():
             return f"{who} did not go through {record.lane} in time"
+
+
+def _misread(record: AdmissionGranted, stay: Stay) -> str:
+    """Return what the camera read where that is not the plate of the stay."""
+    read = record.personal.plate if record.personal else None
+    if not read or not stay.plate or _characters(read) == _characters(stay.plate):
+        return ""
+    return f", read as {read}"
+
+
+def _characters(plate: str) -> str:
+    return "".join(filter(str.isalnum, plate)).upper()
 
 
 def _where_to(record: Crossed, stay: Stay) -> str:

@@ -13,6 +13,7 @@ class AdmissionGranted(Record):
     `session` is None where an exit opens for whoever stands there.
     `passages_before` is the barrier's passage counter at that time. `frame_to_decision_ms` is from
     the arrival of the newest frame that was read to this decision; None for other means.
+    The plate of its personal part is what the camera read, which need not be the stay's.
     """
 
     type: Literal["admission_granted"] = "admission_granted"
