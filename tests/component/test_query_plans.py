@@ -61,10 +61,12 @@ def test_a_query_finds_its_rows_by_an_index(
 
 
 def test_a_query_that_reads_all_is_noticed(databases: dict[str, sqlite3.Connection]) -> None:
-    sql = "SELECT * FROM sessions WHERE lot = :lot AND twin = :session ORDER BY session"
+    stays = "SELECT * FROM sessions WHERE lot = :lot AND ended_at > :since"
+    rows = "SELECT * FROM journal WHERE stream = :lot AND at > :since"
 
-    assert reads_all(databases["edge"], sql) == [
-        "SEARCH sessions USING INDEX sqlite_autoindex_sessions_1 (lot=?)"
+    assert reads_all(databases["edge"], stays) == ["SCAN sessions"]
+    assert reads_all(databases["edge"], rows) == [
+        "SEARCH journal USING INDEX sqlite_autoindex_journal_1 (stream=?)"
     ]
 
 

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from parkgraph.journal.chain import GENESIS, Head, Row, first_fault
 from parkgraph.journal.ledger import MIGRATIONS, SQL
 from parkgraph.model.errors import CallRefusedError
+from parkgraph.model.plates import parse_plate
 from parkgraph.model.records import CancelAsked, SpaceClass
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
 from parkgraph.runtime.sqlite import connect, migrate
@@ -50,7 +51,7 @@ REFUSALS: Final = (
 )
 
 T = TypeVar("T")
-Stays = list[tuple[str, str, str, str, str | None]]
+Stays = list[tuple[str, str, str, str | None]]
 Dump = dict[str, list[tuple[Any, ...]]]
 
 
@@ -226,7 +227,7 @@ def opened(path: Path) -> str | None:
 
 def stays(path: Path) -> Stays:
     """Return what each stay can be searched by."""
-    query = "SELECT session, plate_folded, plate_letters, gate_code, request FROM sessions"
+    query = "SELECT session, plate, gate_code, request FROM sessions"
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute(query).fetchall()
 
@@ -248,11 +249,13 @@ def used(path: Path, known: Stays) -> list[Any]:
         for lane in ("north-in", "south-out"):
             row = facts.admission_open(lane)
             found += [facts.keypad(lane), tuple(row) if row else None]
-        for session, folded, letters, code, request in known:
+        for session, text, code, request in known:
+            plate = parse_plate(text)
             stay = facts.session(session)
-            found += [stay, facts.sessions_by_plates([folded]), facts.twins(stay) if stay else None]
+            found += [stay, facts.sessions_by_plates([plate.folded])]
+            found += [facts.twins(stay) if stay else None]
             found += [facts.sessions_by_code(code), facts.session_by_request(request)]
-            found += [facts.open_session_of_vehicle(letters, None), code in facts]
+            found += [facts.open_session_of_vehicle(plate, None), code in facts]
         return found
 
 

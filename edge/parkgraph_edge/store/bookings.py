@@ -74,8 +74,7 @@ class Reserve:
                 "the disk of the lot's gateway is nearly full: nothing new is booked until there is"
                 " room; stays go on, and exits open",
             )
-        letters = self.plate.letters if self.plate else None
-        if open_session := facts.open_session_of_vehicle(letters, self.vin):
+        if open_session := facts.open_session_of_vehicle(self.plate, self.vin):
             raise CallRefusedError(
                 ErrorCode.CONFLICT, f"this vehicle has the open session {open_session} here"
             )

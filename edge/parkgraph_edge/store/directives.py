@@ -260,8 +260,8 @@ def _is_anothers(stay: Session, sold: AllotmentSold) -> bool:
 def _twin(sold: AllotmentSold, facts: LotFacts) -> Session | None:
     """Return another stay at the lot: an open one of the vehicle, or made by the same request."""
     personal = sold.personal or Personal()
-    letters = parse_plate(personal.plate).letters if personal.plate else None
-    other = facts.open_session_of_vehicle(letters, personal.vin)
+    plate = parse_plate(personal.plate) if personal.plate else None
+    other = facts.open_session_of_vehicle(plate, personal.vin)
     twin = facts.session(other) if other else facts.session_by_request(sold.request)
     return twin if twin and twin.session != sold.session else None
 

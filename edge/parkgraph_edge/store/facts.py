@@ -12,6 +12,7 @@ from parkgraph.journal.digests import damaged, fault_of
 from parkgraph.journal.facts import boot_of, session_of
 from parkgraph.journal.ledger import Moment
 from parkgraph.model.elapsed import Boot, BootTime, Instant
+from parkgraph.model.plates import Plate
 from parkgraph.model.rates import RateCard
 from parkgraph.model.records import Place, SpaceClass
 from parkgraph.model.sessions import OPEN_STATES, Session, SessionState
@@ -112,9 +113,10 @@ class LotFacts:
         """Return the open stay whose gate code is `digits`, if any."""
         return [session_of(row) for row in self._rows("sessions_by_code", gate_code=digits)]
 
-    def open_session_of_vehicle(self, letters: str | None, vin: str | None) -> str | None:
+    def open_session_of_vehicle(self, plate: Plate | None, vin: str | None) -> str | None:
         """Return the id of an open stay of that plate or that VIN."""
-        rows = self._rows("open_session_of_vehicle", plate_letters=letters, vin=vin)
+        letters, folded = (plate.letters, plate.folded) if plate else (None, None)
+        rows = self._rows("open_session_of_vehicle", letters=letters, folded=folded, vin=vin)
         return rows[0]["session"] if rows else None
 
     def free_spaces(self, space_class: SpaceClass, *, limit: int) -> list[FreeSpace]:

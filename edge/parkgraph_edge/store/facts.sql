@@ -19,7 +19,7 @@ SELECT * FROM spaces
 -- name: open_session_of_vehicle
 -- Two selects, each by its unique index; one with OR would read every open session of the lot.
 SELECT * FROM sessions
- WHERE lot = :lot AND plate_letters = :plate_letters AND twin IS NULL
+ WHERE lot = :lot AND plate_folded = :folded AND plate_letters = :letters AND twin IS NULL
    AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  UNION ALL
 SELECT * FROM sessions
@@ -55,7 +55,8 @@ SELECT * FROM sessions
 
 -- name: reservations_overdue
 SELECT * FROM sessions
- WHERE lot = :lot AND state = 'reserved' AND hold_until < :now
+ WHERE lot = :lot AND state IN ('allotted', 'reserved') AND state = 'reserved' -- as its index
+   AND hold_until < :now
  ORDER BY session
  LIMIT :limit;
 
@@ -85,10 +86,9 @@ SELECT sessions.*, spaces.*
  ORDER BY sessions.session;
 
 -- name: session_by_request
--- The lot's own booking before one of the cloud that it was told of by the same request.
-SELECT * FROM sessions WHERE lot = :lot AND request = :request
- ORDER BY lent_asked_at IS NOT NULL, session
- LIMIT 1;
+-- The lot's own booking, which was never lent, before one of the cloud that it was told of by the same
+-- request.
+SELECT * FROM sessions WHERE lot = :lot AND request = :request ORDER BY lent_asked_at LIMIT 1;
 
 -- name: twins
 SELECT * FROM sessions

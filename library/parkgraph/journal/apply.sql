@@ -40,15 +40,15 @@ UPDATE sessions
 UPDATE sessions SET hold_until = :hold_until WHERE lot = :lot AND session = :session;
 
 -- name: twins_of
-SELECT session FROM sessions WHERE lot = :lot AND twin = :session
- ORDER BY +session; -- by the index of twins, not through all stays in their order
+SELECT session FROM sessions WHERE lot = :lot AND twin = :session ORDER BY session;
 
 -- name: set_twin
 -- Another open stay that has the plate or the VIN now; NULL where the vehicle is this stay's alone.
 UPDATE sessions SET twin = (
     SELECT MIN(session) FROM (
         SELECT other.session FROM sessions AS other
-         WHERE other.lot = :lot AND other.plate_letters = sessions.plate_letters
+         WHERE other.lot = :lot AND other.plate_folded = sessions.plate_folded
+           AND other.plate_letters = sessions.plate_letters
            AND other.twin IS NULL
            AND other.state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
          UNION ALL

@@ -1,4 +1,4 @@
--- Journals and the facts that follow from them. Every key starts with the lot, so lot and cloud share
+-- Journals and the facts that follow from them. Every key has the lot in it, so lot and cloud share
 -- these tables: the lot holds itself, the cloud holds every lot. Plain SQL that PostgreSQL takes too.
 
 -- All records in order, chained. `body` and `personal` are kept as the text that was hashed. A lot has
@@ -88,13 +88,10 @@ CREATE TABLE sessions (
     entered_boot_ms BIGINT,       -- and how long after it
     elapsed_seconds BIGINT,       -- what was charged when it ended
     is_in_doubt INTEGER,          -- 1: it may have been longer
-    PRIMARY KEY (lot, session)
+    PRIMARY KEY (session, lot)    -- many know the stay and not its lot
 );
 CREATE INDEX sessions_by_fleet ON sessions (fleet, reserved_at, session);
-CREATE INDEX open_sessions ON sessions (lot, session)
- WHERE state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving');
 CREATE INDEX sessions_by_twin ON sessions (lot, twin) WHERE twin IS NOT NULL;
-CREATE INDEX sessions_by_plate ON sessions (lot, plate_folded);
 
 -- The runs of the lot's machine, so that stays are priced by time that passed.
 CREATE TABLE boots (
@@ -213,4 +210,3 @@ CREATE TABLE dead_letters (
     PRIMARY KEY (stream, epoch, seq)
 );
 CREATE INDEX dead_letters_by_subject ON dead_letters (stream, subject);
-CREATE INDEX sessions_by_id ON sessions (session);
