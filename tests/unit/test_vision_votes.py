@@ -63,6 +63,15 @@ def test_a_frame_that_disagrees_confirms_nothing() -> None:
     assert votes_on([good], [good], [bad]) == []
 
 
+def test_a_frame_to_which_it_is_almost_as_likely_agrees() -> None:
+    good, bad = a_reading("ABC1234"), a_reading("ABC1284", 0.4, doubtful=5)
+    torn = replace(bad, alternatives=(("ABC1284", 0.0), ("ABC1234", -0.3)))
+    sure = replace(bad, alternatives=(("ABC1284", 0.0), ("ABC1234", -3.0)))
+
+    assert [(vote.text, vote.frames) for vote in votes_on([good], [torn])] == [("ABC1234", 2)]
+    assert votes_on([good], [sure]) == []
+
+
 def test_a_lost_character_is_outvoted() -> None:
     votes = votes_on([a_reading("BC1234")], [a_reading("ABC1234")], [a_reading("ABC1234")])
 

@@ -1,5 +1,6 @@
 """Several frames of one camera vote on what the plate says. Pure."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ FORGET_SECONDS: Final = 1.5
 MOST_READINGS: Final = 12
 MOST_TRACKS: Final = 8
 ENOUGH_FRAMES: Final = 2
+ALMOST_AS_LIKELY_NATS: Final = -1.0
 # One frame is enough when it is as sure as this: 2 % of those are misread (396 development plates).
 SURE_ALONE: Final = 0.95
 
@@ -97,14 +99,14 @@ def count(ballots: Sequence[Ballot]) -> Vote | None:
 
     First the length is voted on, then each position among the readings of that length, weighted by
     their confidence. Readings agree with the outcome when they differ in nothing but O, Q, D and 0
-    or I, L and 1.
+    or I, L and 1, or when to them it is almost as likely as what they say.
     """
     lengths: defaultdict[int, float] = defaultdict(float)
     for ballot in ballots:
         lengths[len(ballot.reading.text)] += ballot.reading.confidence
     length = max(lengths, key=lambda length: lengths[length])
     text = "".join(_elect(ballots, length, position) for position in range(length))
-    agreeing = [ballot for ballot in ballots if fold(ballot.reading.text) == fold(text)]
+    agreeing = [ballot for ballot in ballots if _may_say(ballot.reading, fold(text))]
     if not agreeing:
         return None
     mean = sum(ballot.reading.confidence for ballot in agreeing) / len(agreeing)
@@ -121,6 +123,11 @@ def count(ballots: Sequence[Ballot]) -> Vote | None:
         newest.reading.box,
         agreed([ballot.reading.alternatives for ballot in ballots]),
     )
+
+
+def _may_say(reading: PlateReading, folded: str) -> bool:
+    nats = dict(reading.alternatives).get(folded, -math.inf)
+    return fold(reading.text) == folded or nats >= ALMOST_AS_LIKELY_NATS
 
 
 def _elect(ballots: Sequence[Ballot], length: int, position: int) -> str:
