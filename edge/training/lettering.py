@@ -199,4 +199,5 @@ def _separator(sheet: Sheet, sign: str, box: Box) -> None:
             top = y + shift * high
             draw_icon(rng, sheet.canvas, (x - inner, top - inner, x + inner, top + inner))
     elif sign == "icon":
-        draw_icon(rng, sheet.canvas, (box[0] + 1, y - high * 0.4, box[2] - 1, y + high * 0.4))
+        space = (box[0] + 1, y - high * 0.4, box[2] - 1, y + high * 0.4)
+        draw_icon(rng, sheet.canvas, space, sheet.ink)

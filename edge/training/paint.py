@@ -67,8 +67,13 @@ def paste(canvas: Canvas, mask: Mask, at: tuple[int, int], colour: Colour, alpha
     region += (colour - region) * share
 
 
-def draw_icon(rng: np.random.Generator, canvas: Canvas, box: Box) -> None:
-    """Draw a small picture that is no letter: a map, an animal, a seal, a flower; in place."""
+def draw_icon(
+    rng: np.random.Generator, canvas: Canvas, box: Box, ink: Colour | None = None
+) -> None:
+    """Draw a small picture that is no letter: a map, an animal, a seal, a flower; in place.
+
+    With `ink` some are in the colour of the characters, which makes them harder to tell apart.
+    """
     x0, y0, x1, y1 = box
     if min(x1 - x0, y1 - y0) < FEWEST_ICON_PIXELS:
         return
@@ -78,7 +83,10 @@ def draw_icon(rng: np.random.Generator, canvas: Canvas, box: Box) -> None:
         angles = np.sort(rng.uniform(0, 2 * np.pi, int(rng.integers(3, 13))))
         radii = rng.uniform(0.35, 1, len(angles))
         points = centre + np.stack([radii * np.cos(angles), radii * np.sin(angles)], 1) * half
-        colour = as_scalar(any_colour(rng, 0, 255))
+        shade = any_colour(rng, 0, 255)
+        if ink is not None and rng.random() < 0.35:
+            shade = ink
+        colour = as_scalar(shade)
         kind = rng.random()
         if kind < 0.6:
             cv2.fillPoly(canvas, [points.astype(np.int32)], colour)

@@ -192,10 +192,15 @@ def _american(sheet: Sheet) -> None:
     left, right = 0.04, 0.96
     if rng.random() < 0.22:
         left = rng.uniform(0.16, 0.32)
-        draw_icon(rng, sheet.canvas, (2, height * 0.22, width * left - 2, height * 0.8))
+        draw_icon(rng, sheet.canvas, (2, height * 0.22, width * left - 2, height * 0.8), sheet.ink)
     elif rng.random() < 0.15:
         right = 1 - rng.uniform(0.16, 0.3)
-        draw_icon(rng, sheet.canvas, (width * right + 2, height * 0.22, width - 3, height * 0.8))
+        draw_icon(
+            rng,
+            sheet.canvas,
+            (width * right + 2, height * 0.22, width - 3, height * 0.8),
+            sheet.ink,
+        )
     sheet.box = (width * left, height * top, width * right, height * bottom)
     if rng.random() < 0.93:
         place = (rng.uniform(0.42, 0.58), top * 0.5)

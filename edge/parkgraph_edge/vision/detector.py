@@ -1,6 +1,6 @@
 """Where the plates of a frame are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,8 @@ SURE_ABOVE: Final = 0.5
 CLOSE_WINDOW: Final = (192, 128)
 CLOSE_WIDTH: Final = 96
 SAME_PLATE: Final = 0.3
+STEADY: Final = 0.93
+MOST_CLOSE_LOOKS: Final = 3
 OVERLAPPING: Final = 0.4
 MOST_PLATES: Final = 8
 PADDING: Final = 114  # A grey that is neither plate nor lamp.
@@ -57,15 +59,16 @@ class PlateDetector:
     `score`, `box` and `corners`.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Callable[[Pixels], Sequence[NDArray[np.float32]]]) -> None:
         self._network = network
 
     def detect(self, frame: Pixels) -> Sequence[Detection]:
-        possible: Sequence[Detection] = ()
         for side in LONGEST_SIDES:
-            possible = possible or self._look(frame, side / max(frame.shape[:2]))
-        closer = [self._look_closely(frame, one) for one in possible]
-        return _surest([one for one in closer if one.score > SURE_ABOVE])
+            possible = self._look(frame, side / max(frame.shape[:2]))
+            closer = [self._closest(frame, one) for one in possible]
+            if sure := [one for one in closer if one.score > SURE_ABOVE]:
+                return _surest(sure)
+        return ()
 
     def _look(self, frame: Pixels, scale: float) -> Sequence[Detection]:
         """Find what may be plates in `frame`, seen scaled by `scale`."""
@@ -78,6 +81,15 @@ class PlateDetector:
         return [
             Detection(tuple(boxes[one].tolist()), float(scores[one]), corners[one]) for one in kept
         ]
+
+    def _closest(self, frame: Pixels, found: Detection) -> Detection:
+        """Look closer until the box stays where it is: one that was cut short grows."""
+        before, now = found, self._look_closely(frame, found)
+        for _ in range(MOST_CLOSE_LOOKS - 1):
+            if not now.score or _overlap(before.box, now.box) > STEADY:
+                break
+            before, now = now, self._look_closely(frame, now)
+        return now
 
     def _look_closely(self, frame: Pixels, found: Detection) -> Detection:
         """Look at the surroundings of what may be a plate, scaled to the size best known.

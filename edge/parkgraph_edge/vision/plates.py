@@ -88,7 +88,7 @@ class PlateReader:
     def read_plates(self, frame: Pixels) -> Looked:
         """Return what reads like a plate in `frame`: BGR, uint8, shape (height, width, 3)."""
         looked = Looked()
-        for detection in self._detector.detect(frame) or _whole(frame):
+        for detection in _whole(frame, self._detector.detect(frame)):
             one = self._read(frame, detection)
             if isinstance(one, PlateReading):
                 looked.readings.append(one)
@@ -117,12 +117,18 @@ class PlateReader:
         )
 
 
-def _whole(frame: Pixels) -> Sequence[Detection]:
-    """Return all of a picture that has the size and proportions of a plate alone."""
+def _whole(frame: Pixels, found: Sequence[Detection]) -> Sequence[Detection]:
+    """Return what was found; of a picture with the size and shape of a plate alone, all of it.
+
+    Unless what was found there fills most of it.
+    """
     height, width = frame.shape[:2]
     least, most = CROP_PROPORTIONS
     if height * width > CROP_PIXELS or not least < width / height < most:
-        return ()
+        return found
+    boxes = (one.box for one in found)
+    if any((x1 - x0) * (y1 - y0) > height * width / 2 for x0, y0, x1, y1 in boxes):
+        return found
     return (Detection((0.0, 0.0, float(width), float(height)), score=0.5),)
 
 
