@@ -26,8 +26,8 @@ INPUT_WIDTH: Final = 160
 BAND_WIDTH: Final = 160
 BAND_ROWS: Final = 64
 # Rows of the main line: those with this share of the strongest row's edges, and some air around.
-BAND_SHARE: Final = 0.45
-BAND_AIR: Final = 0.18
+BAND_SHARE: Final = 0.55
+BAND_AIR: Final = 0.14
 FEWEST_BAND_ROWS: Final = 20
 # Two lines of a number are about as strong as each other, much stronger than the gap between, and
 # about as tall: of 820 American plates of one line with a name above, 2 pass as two lines.
