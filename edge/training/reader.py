@@ -1,12 +1,14 @@
-"""Train the reader: fine-tune the end of PP-OCRv6's recogniser on drawn plates.
+r"""Train the reader: fine-tune the end of PP-OCRv6's recogniser on drawn plates.
 
     export PYTHONPATH=edge:library OMP_NUM_THREADS=1
-    python -m training.reader train --base PP-OCRv6_rec_small.onnx --work runs/reader \\
+    python -m training.reader train --base PP-OCRv6_rec_small.onnx --work runs/reader \
         --minutes 90 --fonts /usr/share/fonts
-    python -m training.reader average --base PP-OCRv6_rec_small.onnx --work runs/reader
-    python -m training.reader average --base PP-OCRv6_rec_small.onnx --work runs/reader \\
+    python -m training.reader average --base PP-OCRv6_rec_small.onnx --work runs/reader \
+        --data data/plates
+    python -m training.reader average --base PP-OCRv6_rec_small.onnx --work runs/reader \
         --share 0.8 --out reader.onnx
-    python -m training.reader evaluate reader.onnx PP-OCRv6_rec_small.onnx
+    python -m training.reader evaluate reader.onnx PP-OCRv6_rec_small.onnx \
+        --data data/plates
 
 The base is in the rapidocr wheel, folder `models`. `train` goes on where it was stopped. `average`
 mixes the trained weights with the base's: training alone forgets what the base knew of 0 and O, 1
@@ -51,7 +53,7 @@ from training.reading import (
     texts_of,
 )
 
-DATA: Final = Path("/work/shared/data/plates")
+DATA: Final = Path("data/plates")
 TEACHER_FOLDERS: Final = ("boxes-ro-train", "boxes-cc0-train")
 SHARES: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 
@@ -74,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         ("sheet", _sheet, _sheet_arguments),
     ):
         command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
-        command.add_argument("--data", type=Path, default=DATA, help="the folder of plates")
+        command.add_argument("--data", type=Path, default=DATA, help="photos and crops with labels")
         arguments(command)
         command.set_defaults(run=run)
     return parser

@@ -23,7 +23,10 @@ LEAST_NATS: Final = -9.0  # The rule accepts -6 with a margin of 3: what is near
 INDEPENDENT_FRAMES: Final = 2
 # What is so unlikely at one step cannot lift a text above LEAST_NATS.
 _LEAST_CHANCE: Final = math.exp(LEAST_NATS - 2)
-_BEAM: Final = 64
+# Of a plate that can be read, few characters are possible at a step and few texts in all: of one
+# that cannot, nobody needs to know more.
+_MOST_A_STEP: Final = 6
+_BEAM: Final = 48
 
 # A character stays as it was read unless the other is at least so likely, of it: a syntax settles
 # what the picture leaves open, and never contradicts it.
@@ -82,24 +85,23 @@ def _extend(
     beam: dict[str, tuple[float, float]], row: NDArray[np.float64]
 ) -> dict[str, tuple[float, float]]:
     """Read one step more, and keep the texts that are still likely."""
-    longer: dict[str, tuple[float, float]] = {}
-    likely = [(FOLDED[i], float(row[i + 1])) for i in np.flatnonzero(row[1:] > _LEAST_CHANCE)]
+    likeliest = 1 + np.argsort(-row[1:])[:_MOST_A_STEP]
+    likely = {FOLDED[i - 1]: float(row[i]) for i in likeliest if row[i] > _LEAST_CHANCE}
     blank = float(row[BLANK])
+    longer: dict[str, tuple[float, float]] = {}
     for text, (in_blank, in_character) in beam.items():
+        last = text[-1:]
         ended, open_ended = longer.get(text, (0.0, 0.0))
-        last = dict(likely).get(text[-1:], 0.0)
-        longer[text] = (
-            ended + (in_blank + in_character) * blank,
-            open_ended + in_character * last,
-        )
-        for character, chance in likely:
+        ended += (in_blank + in_character) * blank
+        longer[text] = ended, open_ended + in_character * likely.get(last, 0.0)
+        for character, chance in likely.items():
             # A character twice in a row needs a blank between.
-            before = in_blank if character == text[-1:] else in_blank + in_character
+            before = in_blank if character == last else in_blank + in_character
             ended, open_ended = longer.get(text + character, (0.0, 0.0))
-            longer[text + character] = (ended, open_ended + before * chance)
-    best = max(sum(ends) for ends in longer.values())
-    likeliest = sorted(longer.items(), key=lambda item: -sum(item[1]))[:_BEAM]
-    return {text: ends for text, ends in likeliest if sum(ends) >= best * _LEAST_CHANCE}
+            longer[text + character] = ended, open_ended + before * chance
+    ranked = sorted(longer.items(), key=lambda item: -sum(item[1]))[:_BEAM]
+    least = sum(ranked[0][1]) * _LEAST_CHANCE
+    return {text: ends for text, ends in ranked if sum(ends) >= least}
 
 
 def joined(upper: Alternatives, lower: Alternatives) -> Alternatives:
