@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from parkgraph.runtime.errors import RefusedError
 from parkgraph_edge.rules.syntaxes import SYNTAXES
 from parkgraph_edge.vision import detector, plates, reader
-from parkgraph_edge.vision.detector import MOST_PLATES, PADDING, POSSIBLE_ABOVE, Detection, Detector
+from parkgraph_edge.vision.detector import MOST_PLATES, PADDING, Detection, Detector
 from parkgraph_edge.vision.frames import Pixels
 from parkgraph_edge.vision.network import Network
 from parkgraph_edge.vision.reader import Line, Reader
@@ -27,6 +27,7 @@ CONFIGURATIONS: Final = ("{}_plate_config.yaml", "{}.yaml")
 LARGEST_CONFIGURATION: Final = 64 * 2**10
 # Columns of a detection: number in the batch, x0, y0, x1, y1, class, score.
 COLUMNS: Final = 7
+SURE_ABOVE: Final = 0.3
 # Rounding keeps what a softmax gives within this of 1.
 ROUNDED: Final = 0.02
 _IMPOSSIBLE: Final = 1e-9
@@ -102,7 +103,7 @@ class YoloDetector:
     def detect(self, frame: Pixels) -> Sequence[Detection]:
         picture, scale, left, top = letterboxed(frame, self._width, self._height)
         rows = self._rows(picture)
-        rows = rows[rows[:, 6] > POSSIBLE_ABOVE]
+        rows = rows[rows[:, 6] > SURE_ABOVE]
         rows = rows[np.argsort(-rows[:, 6], kind="stable")][:MOST_PLATES]
         boxes = (rows[:, 1:5] - np.array([left, top] * 2, np.float32)) / scale
         boxes = np.clip(boxes, 0, np.array(frame.shape[1::-1] * 2, np.float32))

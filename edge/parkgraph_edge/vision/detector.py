@@ -15,7 +15,7 @@ STRIDE: Final = 32  # The network halves its input five times.
 # Pixels of the longer side at which a frame is seen, and seen again when nothing was found: a plate
 # that fills most of it is larger than any the network knows.
 LONGEST_SIDES: Final = (640, 240)
-POSSIBLE_ABOVE: Final = 0.3
+POSSIBLE_ABOVE: Final = 0.35
 SURE_ABOVE: Final = 0.5
 # A plate found is looked at again in a window, width and height, where it is so many pixels wide.
 CLOSE_WINDOW: Final = (192, 128)
