@@ -19,7 +19,7 @@ FOLDED: Final = "".join(dict.fromkeys(fold(ALPHABET)))
 _FOLD: Final = np.array([BLANK, *(1 + FOLDED.index(character) for character in fold(ALPHABET))])
 
 MOST_ALTERNATIVES: Final = 32
-LEAST_NATS: Final = -9.0  # The rule accepts -6 with a margin of 3: what is nearer has to be known.
+LEAST_NATS: Final = -9.0  # More than `rules.identity` accepts and its margin together.
 INDEPENDENT_FRAMES: Final = 2
 # What is so unlikely at one step cannot lift a text above LEAST_NATS.
 _LEAST_CHANCE: Final = math.exp(LEAST_NATS - 2)
