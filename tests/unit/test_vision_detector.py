@@ -85,6 +85,14 @@ def test_a_plate_that_fills_the_frame_is_found_on_a_smaller_one() -> None:
     assert found.box == pytest.approx((100, 200, 1200, 500), abs=12)
 
 
+def test_a_plate_at_the_edge_is_cut_off_there() -> None:
+    found = only(PlateDetector(FakeNetwork(0.9)).detect(a_frame(1200, 690, 1280, 720)))
+
+    assert found.box == pytest.approx((1200, 690, 1280, 720), abs=4)
+    assert found.box[2] <= 1280
+    assert found.box[3] <= 720
+
+
 def test_an_empty_frame_costs_no_close_look() -> None:
     network = FakeNetwork(0.9)
 

@@ -91,6 +91,7 @@ def test_beside_a_plate_well_read_one_badly_read_is_not_plausible() -> None:
     ("place", "line", "reason"),
     [
         (FAR, a_line("ABC1234"), Rejection.TOO_SMALL),
+        ((1279.0, 100.0, 1279.0, 130.0), a_line("ABC1234"), Rejection.TOO_SMALL),
         (LEFT, a_line("AB"), Rejection.SYNTAX),
         (LEFT, a_line("ABCDEFGHJK1"), Rejection.SYNTAX),
         (LEFT, a_line("ABC1234", chance=0.5), Rejection.SCRIPT),

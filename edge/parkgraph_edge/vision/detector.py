@@ -105,7 +105,8 @@ class PlateDetector:
         near = [_moved(one, left, top) for one in self._look(window, scale)]
         best = max(near, key=lambda one: _overlap(one.box, found.box), default=found)
         is_same = best is not found and _overlap(best.box, found.box) >= SAME_PLATE
-        return replace(best, score=(found.score + best.score) / 2 if is_same else 0.0)
+        score = (found.score + best.score) / 2 if is_same else 0.0
+        return replace(best, score=score, box=_inside(best.box, frame))
 
 
 def as_grid(frame: Pixels, scale: float) -> Pixels:
@@ -131,6 +132,12 @@ def _moved(found: Detection, left: int, top: int) -> Detection:
     x0, y0, x1, y1 = found.box
     corners = None if found.corners is None else found.corners + np.array([left, top], np.float32)
     return Detection((x0 + left, y0 + top, x1 + left, y1 + top), found.score, corners)
+
+
+def _inside(box: Box, frame: Pixels) -> Box:
+    height, width = frame.shape[:2]
+    x0, y0, x1, y1 = box
+    return max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
 
 
 def _overlap(one: Box, other: Box) -> float:

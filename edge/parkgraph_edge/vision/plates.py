@@ -19,7 +19,7 @@ AIR: Final = (0.04, 0.08)
 # A picture that is itself a crop of a plate.
 CROP_PIXELS: Final = 400 * 200
 CROP_PROPORTIONS: Final = (1.3, 6.0)
-# Pixels of a plate's height below which nobody reads it.
+# Pixels of a plate's height (or width) below which nobody reads it.
 LEAST_HEIGHT: Final = 9
 # Of the smoothed Laplacian of a plate, scaled to the same height: below, its strokes have no edges.
 LEAST_SHARPNESS: Final = 4.0
@@ -100,7 +100,7 @@ class PlateReader:
     def _read(self, frame: Pixels, detection: Detection) -> PlateReading | Rejected:
         x0, y0, x1, y1 = detection.box
         box = (int(x0), int(y0), math.ceil(x1), math.ceil(y1))
-        if y1 - y0 < LEAST_HEIGHT:
+        if min(x1 - x0, y1 - y0) < LEAST_HEIGHT:
             return Rejected(Rejection.TOO_SMALL, box)
         crop = around(frame, detection)
         line = self._reader.read(crop)
