@@ -14,6 +14,7 @@ WATCHED: Final = frozenset({"time", "random", "uuid", "secrets", "threading"})
 FOLDERS: Final = {
     "library/parkgraph/runtime": "the one adapter",
     "edge/parkgraph_edge/vision": "a process of its own, outside of what is decided",
+    "edge/training": "makes weights, and is part of no program",
 }
 # Single files, and why.
 FILES: Final = {
