@@ -21,8 +21,9 @@ CROP_PIXELS: Final = 400 * 200
 CROP_PROPORTIONS: Final = (1.3, 6.0)
 # Pixels of a plate's height (or width) below which nobody reads it.
 LEAST_HEIGHT: Final = 9
-# Of the smoothed Laplacian of a plate, scaled to the same height: below, its strokes have no edges.
-LEAST_SHARPNESS: Final = 4.0
+# Of the Laplacian of a plate, scaled to the same height, the mean in grey levels. Of 148 plates of
+# photos 4.2 and more (99 %); blurred by a tenth of their height 1.6 and less (95 %).
+LEAST_SHARPNESS: Final = 3.0
 SHORTEST_TEXT: Final = 3
 LONGEST_TEXT: Final = 10
 # Below, the picture is sharp and still no letter or digit fits: another script, or no plate.
