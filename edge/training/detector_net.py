@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STRIDE: Final = 8
-MULTIPLE: Final = 32  # Both sides of the input; the network halves it five times.
 USUAL_BOX: Final = (48.0, 18.0)
 WIDTHS: Final = (16, 32, 64, 128, 128)
 NECK: Final = 64

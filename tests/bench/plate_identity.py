@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from parkgraph.model.plates import fold
 from parkgraph_edge.rules.identity import Alternative, identify, may_say
+from parkgraph_edge.vision.detector import Box, overlap
 from parkgraph_edge.vision.frames import Pixels
-from parkgraph_edge.vision.labels import Box, Label, judge, overlap
+from parkgraph_edge.vision.labels import Label, judge
 from parkgraph_edge.vision.plates import Looked, PlateReading
 from parkgraph_edge.vision.spelling import Alternatives, agreed
 from parkgraph_edge.vision.votes import Ballot, count

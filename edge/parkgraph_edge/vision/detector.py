@@ -86,7 +86,7 @@ class PlateDetector:
         """Look closer until the box stays where it is: one that was cut short grows."""
         before, now = found, self._look_closely(frame, found)
         for _ in range(MOST_CLOSE_LOOKS - 1):
-            if not now.score or _overlap(before.box, now.box) > STEADY:
+            if not now.score or overlap(before.box, now.box) > STEADY:
                 break
             before, now = now, self._look_closely(frame, now)
         return now
@@ -103,8 +103,8 @@ class PlateDetector:
         right, bottom = (round(side / scale) for side in CLOSE_WINDOW)
         window = cut(frame, left, top, left + right, top + bottom)
         near = [_moved(one, left, top) for one in self._look(window, scale)]
-        best = max(near, key=lambda one: _overlap(one.box, found.box), default=found)
-        is_same = best is not found and _overlap(best.box, found.box) >= SAME_PLATE
+        best = max(near, key=lambda one: overlap(one.box, found.box), default=found)
+        is_same = best is not found and overlap(best.box, found.box) >= SAME_PLATE
         score = (found.score + best.score) / 2 if is_same else 0.0
         return replace(best, score=score, box=_inside(best.box, frame))
 
@@ -140,16 +140,14 @@ def _inside(box: Box, frame: Pixels) -> Box:
     return max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1)
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Return the share of what both cover together that both cover, 0 to 1."""
+def overlap(one: Box, other: Box) -> float:
+    """Return the intersection over union of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
-    both = max(0.0, width) * max(0.0, height)
-    return both / max(1e-6, _area(one) + _area(other) - both)
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return width * height / (sum(areas) - width * height)
 
 
 def _surest(found: Sequence[Detection]) -> Sequence[Detection]:

@@ -11,9 +11,8 @@ from typing import Final
 
 from parkgraph.model.plates import fold
 from parkgraph.runtime.errors import CorruptError
+from parkgraph_edge.vision.detector import Box, overlap
 from parkgraph_edge.vision.plates import Looked
-
-Box = tuple[float, float, float, float]
 
 FIELDS: Final = 6
 # Intersection over union from which a plate counts as found, and its reading as one of it.
@@ -141,16 +140,6 @@ def judge(labels: Sequence[Label], looked: Looked) -> list[Judged]:
         is_of_it = share >= READ_FROM or _has_its_middle_in(box, label.box)
         judged.append(Judged(label, text if is_of_it else "", sure if is_of_it else 0.0, share))
     return judged
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Return the intersection over union of two boxes."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return width * height / (sum(areas) - width * height)
 
 
 def edits(one: str, other: str) -> int:
