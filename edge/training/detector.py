@@ -1,6 +1,6 @@
 """Train the plate detector on labelled photos and drawn plates, and measure what came out.
 
-    python -m training.detector train --photos FOLDER... --out FOLDER --minutes 75
+    python -m training.detector train --photos FOLDER... --out FOLDER
     python -m training.detector evaluate WEIGHTS.onnx FOLDER...
 
 Run from `edge/`; needs PyTorch, ONNX and onnxruntime beside the project's own packages. A training
@@ -13,7 +13,6 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, Final
@@ -27,8 +26,10 @@ from training.detector_eval import Finder, Search, measure
 from training.detector_loss import losses
 from training.detector_net import DetectorNet, export, normalised
 from training.photos import Floats, PhotoError, Pixels, load_photos
-from training.window_stock import Block, StockPlan, WindowStock, compose_held_back
+from training.stock import Block, Stock, StockPlan
+from training.windows import WindowSource, compose_held_back
 
+SAMPLES: Final = 180_224
 BLOCK: Final = 2048
 USES: Final = 2  # times that each window is trained on
 BATCH: Final = 32
@@ -46,21 +47,10 @@ DRAWN: Final = "drawn plates, held-back photos"
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of the run's own is made in it
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """When to stop, and so how fast the rate falls; the earlier of the two where both are given."""
-
-    seconds: float
-    samples: float
-
-    def spent(self, seconds: float, samples: int) -> float:
-        return max(seconds / self.seconds, samples / self.samples)
-
-
 class Training:
     """A network, its running average and its optimiser; saved to and resumed from one file."""
 
-    def __init__(self, out: Path, seed: int, device: torch.device) -> None:
+    def __init__(self, out: Path, seed: int, all_samples: int, device: torch.device) -> None:
         torch.manual_seed(seed)
         self.out = out
         self.device = device
@@ -68,11 +58,17 @@ class Training:
         self.average = copy.deepcopy(self.net)
         self.optimiser = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=DECAY)
         self.seed = seed
+        self.all_samples = all_samples
         self.steps = 0
         self.samples = 0
         self.seconds = 0.0
         self.next_block = 0
         self.smooth: Any = None
+
+    @property
+    def spent(self) -> float:
+        """The share of the samples that it has seen, 0 to 1."""
+        return min(1.0, self.samples / self.all_samples)
 
     @property
     def _file(self) -> Path:
@@ -112,10 +108,10 @@ class Training:
         plain.load_state_dict(self.average.state_dict())
         export(plain, self.out / "detector.onnx")
 
-    def learn(self, windows: Tensor, labels: Tensor, spent: float) -> None:
-        """Take one step; `spent` is the share of the budget, 0 to 1, which sets the rate."""
+    def learn(self, windows: Tensor, labels: Tensor) -> None:
+        """Take one step; the rate falls with the share that is spent."""
         warm = min(1.0, (self.steps + 1) / WARM_UP_STEPS)
-        falling = 0.5 * (1 + math.cos(math.pi * min(1.0, spent)))
+        falling = 0.5 * (1 + math.cos(math.pi * self.spent))
         for group in self.optimiser.param_groups:
             group["lr"] = RATE * warm * (falling * (1 - LAST_RATE) + LAST_RATE)
         self.net.train()
@@ -146,43 +142,40 @@ class Training:
                     mine[name].copy_(value)
 
 
-def train(training: Training, budget: Budget, plan: StockPlan) -> None:
-    """Train until `budget` is spent; saves after each block and measures after some."""
-    pictures = compose_held_back(plan.folders, DEVELOPMENT_SIZE, DEVELOPMENT_PICTURES)
-    with WindowStock(plan) as stock:
+def train(training: Training, folders: tuple[Path, ...], memory: Path) -> None:
+    """Train until all samples are used; saves after each block and measures after some."""
+    pictures = compose_held_back(folders, DEVELOPMENT_SIZE, DEVELOPMENT_PICTURES)
+    source = WindowSource(folders, training.seed)
+    with Stock(StockPlan(source, memory, BLOCK, training.next_block)) as stock:
         for block in stock.blocks():
-            _learn_block(training, block, budget)
+            _learn_block(training, block)
             training.next_block = block.number + 1
             training.save()
-            is_done = budget.spent(training.seconds, training.samples) >= 1
-            if is_done or training.next_block % MEASURE_EVERY == 0:
+            if training.spent >= 1 or training.next_block % MEASURE_EVERY == 0:
                 finder = Finder(training.out / "detector.onnx")
                 _say(measure(finder, pictures, Search()).line(DRAWN))
-            if is_done:
+            if training.spent >= 1:
                 return
 
 
-def _learn_block(training: Training, block: Block, budget: Budget) -> None:
+def _learn_block(training: Training, block: Block) -> None:
+    windows, labels = block.arrays
     order = np.random.default_rng((training.seed, block.number, 1))
-    size = len(block.windows)
-    picks = np.concatenate([order.permutation(size) for _ in range(USES)])
+    picks = np.concatenate([order.permutation(len(windows)) for _ in range(USES)])
     started, before = perf_counter(), training.seconds
     for first in range(0, len(picks) - BATCH + 1, BATCH):
         pick = np.sort(picks[first : first + BATCH])
-        spent = budget.spent(training.seconds, training.samples)
-        windows = torch.from_numpy(block.windows[pick])
-        training.learn(windows, torch.from_numpy(block.labels[pick]), spent)
+        training.learn(torch.from_numpy(windows[pick]), torch.from_numpy(labels[pick]))
         training.seconds = before + perf_counter() - started
         if training.steps % LINE_EVERY == 0:
-            _say(_progress(training, budget))
-        if budget.spent(training.seconds, training.samples) >= 1:
+            _say(_progress(training))
+        if training.spent >= 1:
             return
 
 
-def _progress(training: Training, budget: Budget) -> str:
+def _progress(training: Training) -> str:
     heat, box, corners = training.smooth
-    spent = budget.spent(training.seconds, training.samples)
-    left = training.seconds / max(spent, 1e-9) - training.seconds
+    left = training.seconds / max(training.spent, 1e-9) - training.seconds
     return (
         f"{training.seconds:.0f} s (cpu {process_time():.0f}) samples {training.samples} "
         f"heat {heat:.3f} box {box:.3f} corners {corners:.3f} eta {left / 60:.1f} min"
@@ -197,14 +190,13 @@ def _say(line: str) -> None:
 def _train_command(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    training = Training(options.out, options.seed, device)
+    training = Training(options.out, options.seed, options.samples, device)
     has_resumed = training.resume()
     state = f"resumed at {training.samples} samples" if has_resumed else "from nothing"
     weights = sum(value.numel() for value in training.net.parameters())
     _say(f"{weights} parameters on {device}, seed {options.seed}, {state}")
     memory = Path(options.memory) / f"plates-{os.getpid()}"
-    plan = StockPlan(tuple(options.photos), memory, BLOCK, options.seed, training.next_block)
-    train(training, Budget(options.minutes * 60, options.samples), plan)
+    train(training, tuple(options.photos), memory)
 
 
 def _evaluate_command(options: argparse.Namespace) -> None:
@@ -244,12 +236,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="for checkpoint.pt and detector.onnx, kept up to date",
     )
-    fit.add_argument("--minutes", type=float, default=math.inf, help="of learning, then stop")
     fit.add_argument(
-        "--samples",
-        type=float,
-        default=math.inf,
-        help="stop after so many windows; a run by samples can be repeated",
+        "--samples", type=int, default=SAMPLES, help="windows to learn from, in all (%(default)s)"
     )
     fit.add_argument("--seed", type=int, default=1, help="of all chance (%(default)s)")
     fit.add_argument(
@@ -280,8 +268,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 2 says that what was given cannot be used."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if getattr(options, "minutes", 0) == math.inf and options.samples == math.inf:
-        parser.error("say when to stop: --minutes or --samples")
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
     try:

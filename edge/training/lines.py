@@ -67,13 +67,7 @@ def _is_visible(line: Pixels) -> bool:
 
 def _drawn_line(rng: np.random.Generator, plate: Plate) -> tuple[Pixels, str] | None:
     """One of the plate's lines, as the product would cut it from the detector's box."""
-    scene, boxes = _seen_from_an_angle(rng, plate)
-    heights = [box[3] - box[1] for box in boxes[1:]]
-    worn = wear(rng, scene, float(np.mean(heights)))
-    scale = worn.shape[0] / scene.shape[0]
-    plate_box, *lines = (
-        (x0 * scale, y0 * scale, x1 * scale, y1 * scale) for x0, y0, x1, y1 in boxes
-    )
+    worn, (plate_box, *lines) = _photographed(rng, plate)
     grey = cv2.cvtColor(_detected(rng, worn, plate_box), cv2.COLOR_BGR2GRAY)
     found = bands(grey.astype(np.uint8, copy=False))
     chosen = int(rng.integers(plate.rows))
@@ -85,6 +79,28 @@ def _drawn_line(rng: np.random.Generator, plate: Plate) -> tuple[Pixels, str] | 
     row = _jittered(rng, lines[chosen], (0.03, 0.06), (0.05, 0.2))
     cut = _cut(worn, row)
     return (as_line(_grey(cut)), text) if min(cut.shape[:2]) >= 4 else None
+
+
+def drawn_crops(seed: int, rows: int, count: int) -> list[tuple[Pixels, str]]:
+    """Worn plates of so many `rows`, cut as the product cuts them, and what they say."""
+    rng = np.random.default_rng(seed)
+    crops: list[tuple[Pixels, str]] = []
+    while len(crops) < count:
+        plate = draw_plate(rng)
+        if plate.rows == rows:
+            worn, (plate_box, *_) = _photographed(rng, plate)
+            crop = _detected(rng, worn, plate_box)
+            if _is_visible(_grey(crop)):
+                crops.append((crop, plate.text))
+    return crops
+
+
+def _photographed(rng: np.random.Generator, plate: Plate) -> tuple[Pixels, list[Box]]:
+    """The plate as a camera shows it, and where it and each of its lines are in the picture."""
+    scene, boxes = _seen_from_an_angle(rng, plate)
+    worn = wear(rng, scene, float(np.mean([y1 - y0 for _, y0, _, y1 in boxes[1:]])))
+    scale = worn.shape[0] / scene.shape[0]
+    return worn, [(x0 * scale, y0 * scale, x1 * scale, y1 * scale) for x0, y0, x1, y1 in boxes]
 
 
 def _real_line(rng: np.random.Generator, teacher: Teacher) -> tuple[Pixels, str] | None:

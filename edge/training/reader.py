@@ -2,7 +2,7 @@ r"""Train the reader: fine-tune the end of PP-OCRv6's recogniser on drawn plates
 
     export PYTHONPATH=edge:library OMP_NUM_THREADS=1
     python -m training.reader train --base PP-OCRv6_rec_small.onnx --work runs/reader \
-        --minutes 90 --fonts /usr/share/fonts
+        --data data/plates --fonts /usr/share/fonts
     python -m training.reader average --base PP-OCRv6_rec_small.onnx --work runs/reader \
         --data data/plates
     python -m training.reader average --base PP-OCRv6_rec_small.onnx --work runs/reader \
@@ -28,8 +28,10 @@ import onnx
 import torch
 
 from parkgraph.runtime.clock import SystemClock
+from parkgraph_edge.vision.network import Network
+from parkgraph_edge.vision.reader import PlateLineReader
 from training.glyphs import fonts_in
-from training.lines import LineSource, Pixels, find_teachers
+from training.lines import LineSource, Pixels, drawn_crops, find_teachers
 from training.reader_net import (
     BASE_INPUT,
     Tail,
@@ -43,6 +45,7 @@ from training.reader_run import Course, train
 from training.reading import (
     DevSet,
     ReadLines,
+    Score,
     joined,
     load_dev_sets,
     plate_lines,
@@ -54,6 +57,9 @@ from training.reading import (
 )
 
 DATA: Final = Path("data/plates")
+SAMPLES: Final = 163_840
+DRAWN_SEED: Final = 11
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of the run's own is made in it
 TEACHER_FOLDERS: Final = ("boxes-ro-train", "boxes-cc0-train")
 SHARES: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 
@@ -85,17 +91,20 @@ def _parser() -> argparse.ArgumentParser:
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", type=Path, required=True, help="PP-OCRv6_rec_small.onnx")
     parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--minutes", type=float, default=60, help="length of the whole course")
-    parser.add_argument("--samples", type=int, default=10**9, help="end earlier, after so many")
+    parser.add_argument(
+        "--samples", type=int, default=SAMPLES, help="lines to learn from, in all (%(default)s)"
+    )
     parser.add_argument("--rate", type=float, default=1e-4, help="highest learning rate")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", type=Path, help="trained weights to go on from, averaged.pt")
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts")
     parser.add_argument("--real", type=float, default=0.12, help="share of real plates, 0 to 1")
+    parser.add_argument(
+        "--memory", type=Path, default=SHARED_MEMORY, help="for 190 MB of lines (%(default)s)"
+    )
 
 
 def _train(options: argparse.Namespace) -> None:
-    """Train until time or samples are used up; go on from the checkpoint if there is one."""
+    """Train until the samples are used up; go on from the checkpoint if there is one."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     model = reader_model(options.base)
     read = _whole_plates(runner(model.SerializeToString()))
@@ -103,11 +112,10 @@ def _train(options: argparse.Namespace) -> None:
     teachers = find_teachers([folder for folder in folders if folder.exists()], read)
     fonts = fonts_in(options.fonts)
     _say(f"{len(teachers)} real plates, {len(fonts)} fonts")
-    course = Course(options.minutes * 60, options.samples, options.rate, options.seed)
+    course = Course(options.samples, options.rate, options.seed)
     source = LineSource(fonts, teachers, options.real)
-    if options.start:
-        put_weights(model, torch.load(options.start))
-    train(model, source, course, options.work, _dev_sets(options.data), _say)
+    places = options.work, options.memory
+    train(model, source, course, places, _dev_sets(options.data), _say)
 
 
 def _average_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +144,12 @@ def _average(options: argparse.Namespace) -> None:
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", type=Path, nargs="+", help="reader files, or the base")
     parser.add_argument("--errors", action="store_true", help="also list what was misread")
+    parser.add_argument(
+        "--drawn",
+        type=int,
+        default=0,
+        help="also so many drawn plates, each of one line and of two",
+    )
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -146,16 +160,27 @@ def _evaluate(options: argparse.Namespace) -> None:
         pace = _milliseconds(read, dev_sets[0])
         _say(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB, {pace:.2f} ms a line")
         _say(_scores(read, dev_sets))
+        for rows in (1, 2) if options.drawn and not _is_base(path) else ():
+            _say(f"drawn, of {rows} lines: {_drawn_score(path, rows, options.drawn)}")
         for dev in dev_sets if options.errors else ():
             for text, label in zip(texts_of(dev, read(dev.lines)), dev.texts, strict=True):
                 if text != label:
                     _say(f"  {dev.name} {label} read as {text}")
 
 
+def _drawn_score(path: Path, rows: int, count: int) -> Score:
+    """How the product reads drawn plates by the network in `path`, whole and line by line."""
+    reader = PlateLineReader(Network(path))
+    crops = drawn_crops(DRAWN_SEED, rows, count)
+    return score([reader.read(crop).text for crop, _ in crops], [text for _, text in crops])
+
+
 def _as_reader(path: Path) -> str | bytes:
-    model = onnx.load(str(path))
-    is_base = [given.name for given in model.graph.input] == [BASE_INPUT]
-    return reader_model(path).SerializeToString() if is_base else str(path)
+    return reader_model(path).SerializeToString() if _is_base(path) else str(path)
+
+
+def _is_base(path: Path) -> bool:
+    return [given.name for given in onnx.load(str(path)).graph.input] == [BASE_INPUT]
 
 
 def _milliseconds(read: ReadLines, dev: DevSet) -> float:

@@ -1,15 +1,13 @@
 """One training of the reader's tail: lines made in a process of their own, steps, checkpoints."""
 
 import math
-import multiprocessing
-import tempfile
-import time
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from time import perf_counter, process_time
+from typing import Final
 
-import cv2
 import numpy as np
 import onnx
 import torch
@@ -17,76 +15,55 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from parkgraph.runtime.clock import SystemClock
 from training.glyphs import ALPHABET
 from training.lines import MOST_CHARACTERS, LineSource
 from training.reader_net import SEEN_SHAPE, Tail, seeing_model, weights_of
 from training.reading import DevSet, score, session, summary, texts_of
+from training.stock import Arrays, Block, Compose, Layout, Stock, StockPlan
 
+BLOCK: Final = 2048
 BATCH: Final = 32
-# Lines kept to draw batches from; the oldest is replaced by the newest.
-POOL_LINES: Final = 16_000
-FEWEST_LINES: Final = 600
 WARM_UP_STEPS: Final = 60
 LEAST_RATE: Final = 0.03
 LONGEST_MEMORY: Final = 0.998
 MOST_GRADIENT: Final = 3.0
-REPORT_SECONDS: Final = 150.0
 CHECKPOINT: Final = "checkpoint.pt"
 AVERAGED: Final = "averaged.pt"
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How long and how fast to train; whatever ends first ends it."""
+    """How long and how fast to train, and by which chance."""
 
-    seconds: float
     samples: int
     rate: float
     seed: int
 
 
-class Pool:
-    """Lines as the network's fixed part sees them, and their texts, shared by two processes."""
+@dataclass(frozen=True, slots=True)
+class SeenLines:
+    """Lines as the network's fixed part sees them, and their texts as classes, 0 after the end."""
 
-    def __init__(self, folder: Path, *, is_new: bool) -> None:
-        mode: Any = "w+" if is_new else "r+"
-        self.seen = np.memmap(folder / "seen", np.float16, mode, shape=(POOL_LINES, *SEEN_SHAPE))
-        self.labels = np.memmap(
-            folder / "labels", np.uint8, mode, shape=(POOL_LINES, MOST_CHARACTERS)
-        )
-        self._made = np.memmap(folder / "made", np.int64, mode, shape=(1,))
+    lines: LineSource
+    seeing: bytes
+    seed: int
 
     @property
-    def made(self) -> int:
-        """How many lines have been put in so far."""
-        return int(self._made[0])
+    def layout(self) -> Layout:
+        return (np.float16, SEEN_SHAPE), (np.uint8, (MOST_CHARACTERS,))
 
-    def put(self, seen: NDArray[np.float32], text: str) -> None:
-        place = self.made % POOL_LINES
-        self.seen[place] = seen
-        self.labels[place] = 0
-        self.labels[place, : len(text)] = [1 + ALPHABET.index(character) for character in text]
-        self._made[0] += 1
+    def composer(self) -> Compose:
+        eyes = session(self.seeing)
 
-    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """What was seen, (BATCH, *SEEN_SHAPE); all labels in a row; how many each line has."""
-        places = np.sort(rng.integers(0, min(self.made, POOL_LINES), BATCH))
-        seen = torch.from_numpy(self.seen[places].astype(np.float32))
-        labels = self.labels[places].astype(np.int64)
-        return seen, torch.from_numpy(labels[labels > 0]), torch.from_numpy((labels > 0).sum(1))
+        def compose(number: int, arrays: Arrays) -> None:
+            rng = np.random.default_rng((self.seed, number))
+            for seen, labels in zip(*arrays, strict=True):
+                line, text = self.lines.draw(rng)
+                seen[:] = eyes.run(None, {"line": line[None]})[0][0]
+                labels[:] = 0
+                labels[: len(text)] = [1 + ALPHABET.index(character) for character in text]
 
-
-def fill(folder: Path, seeing: bytes, source: LineSource, seed: int) -> None:
-    """Put lines into the pool in `folder` until the process that started this one is gone."""
-    cv2.setNumThreads(1)
-    rng = np.random.default_rng(seed)
-    pool = Pool(folder, is_new=False)
-    eyes = session(seeing)
-    parent = multiprocessing.parent_process()
-    while parent is None or parent.is_alive():
-        line, text = source.draw(rng)
-        pool.put(eyes.run(None, {"line": line[None]})[0][0], text)
+        return compose
 
 
 class Training:
@@ -101,16 +78,34 @@ class Training:
         self.average = Tail(weights).to(self._device).eval()
         self._optimiser = torch.optim.AdamW(self.tail.parameters(), course.rate, weight_decay=1e-4)
         self.steps = 0
+        self.next_block = 0
         self.seconds = 0.0
         self.loss = math.nan
 
     @property
     def progress(self) -> float:
         """How much of the course is done, 0 to 1 and over."""
-        course = self._course
-        return max(self.seconds / course.seconds, self.steps * BATCH / course.samples)
+        return self.steps * BATCH / self._course.samples
 
-    def step(self, seen: Tensor, labels: Tensor, lengths: Tensor) -> None:
+    def learn(self, block: Block) -> None:
+        """Take a step for each BATCH of the block's lines, until the course is done."""
+        began, before = perf_counter(), self.seconds
+        # Of what is left to chance, the dropout: a training that was stopped goes on as it would.
+        torch.manual_seed(self._course.seed * 1_000_003 + block.number)
+        seen, labels = block.arrays
+        for first in range(0, len(seen) - BATCH + 1, BATCH):
+            if self.progress >= 1:
+                break
+            classes = labels[first : first + BATCH].astype(np.int64)
+            self._step(
+                torch.from_numpy(seen[first : first + BATCH].astype(np.float32)),
+                torch.from_numpy(classes[classes > 0]),
+                torch.from_numpy((classes > 0).sum(1)),
+            )
+        self.next_block = block.number + 1
+        self.seconds = before + perf_counter() - began
+
+    def _step(self, seen: Tensor, labels: Tensor, lengths: Tensor) -> None:
         rate = self._course.rate * min(1.0, (self.steps + 1) / WARM_UP_STEPS)
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress)))
         for group in self._optimiser.param_groups:
@@ -153,7 +148,7 @@ class Training:
             "tail": self.tail.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "so_far": (self.steps, self.seconds, self.loss),
+            "so_far": (self.steps, self.next_block, self.seconds, self.loss),
         }
         for name, content in ((CHECKPOINT, state), (AVERAGED, self.average.named_weights())):
             torch.save(content, work / f"{name}.part")
@@ -164,7 +159,7 @@ class Training:
         self.tail.load_state_dict(state["tail"])
         self.average.load_state_dict(state["average"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self.steps, self.seconds, self.loss = state["so_far"]
+        self.steps, self.next_block, self.seconds, self.loss = state["so_far"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,14 +189,18 @@ class Exam:
 
 def train(
     model: onnx.ModelProto,
-    source: LineSource,
+    lines: LineSource,
     course: Course,
-    work: Path,
+    folders: tuple[Path, Path],
     dev_sets: list[DevSet],
     say: Callable[[str], None],
 ) -> None:
-    """Train until `course` ends, from the checkpoint in `work` if there is one; save there."""
+    """Train until `course` ends, from the checkpoint if there is one.
+
+    `folders` are where checkpoints are kept, and where memory is that processes share.
+    """
     torch.set_num_threads(1)
+    work, shared = folders
     work.mkdir(parents=True, exist_ok=True)
     training = Training(model, course)
     if (work / CHECKPOINT).exists():
@@ -209,40 +208,20 @@ def train(
     seeing = seeing_model(model).SerializeToString()
     exam = Exam.of(dev_sets, seeing)
     say(f"start {exam.result(training.chances)}")
-    shared = "/dev/shm" if Path("/dev/shm").exists() else None  # noqa: S108 - memory, not a file
-    with tempfile.TemporaryDirectory(prefix="parkgraph-reader-", dir=shared) as name:
-        pool = Pool(Path(name), is_new=True)
-        # A seed of its own after each resumption, or the same lines would come again.
-        seed = course.seed * 1_000_003 + training.steps
-        maker = multiprocessing.get_context("spawn").Process(
-            target=fill, args=(Path(name), seeing, source, seed), daemon=True
-        )
-        maker.start()
-        try:
-            _run(training, pool, exam, work, say)
-        finally:
-            maker.terminate()
-            maker.join()
-
-
-def _run(
-    training: Training, pool: Pool, exam: Exam, work: Path, say: Callable[[str], None]
-) -> None:
-    clock = SystemClock()
-    while pool.made < FEWEST_LINES:
-        time.sleep(0.2)
-    rng = np.random.default_rng((pool.made, training.steps))
-    began = clock.boot_seconds() - training.seconds
-    reported = training.seconds
-    while training.progress < 1:
-        training.step(*pool.batch(rng))
-        training.seconds = clock.boot_seconds() - began
-        if training.seconds - reported >= REPORT_SECONDS or training.progress >= 1:
-            reported = training.seconds
+    source = SeenLines(lines, seeing, course.seed)
+    memory = shared / f"lines-{os.getpid()}"
+    with Stock(StockPlan(source, memory, BLOCK, training.next_block)) as stock:
+        for block in stock.blocks():
+            training.learn(block)
             training.save(work)
-            left = training.seconds * (1 / training.progress - 1)
-            say(
-                f"{training.seconds:.0f} s, cpu {time.process_time():.0f} s, "
-                f"{training.steps * BATCH} samples of {pool.made} lines, "
-                f"loss {training.loss:.3f}, {exam.result(training.chances)}, {left:.0f} s left"
-            )
+            say(f"{_progress(training)}, {exam.result(training.chances)}")
+            if training.progress >= 1:
+                return
+
+
+def _progress(training: Training) -> str:
+    left = training.seconds * max(0.0, 1 / training.progress - 1)
+    return (
+        f"{training.seconds:.0f} s (cpu {process_time():.0f}) lines {training.steps * BATCH} "
+        f"loss {training.loss:.3f} eta {left / 60:.1f} min"
+    )
