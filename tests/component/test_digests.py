@@ -144,8 +144,8 @@ def test_the_cloud_has_no_digests_and_misses_none(tmp_path: Path) -> None:
         assert fault_of(row) is None
 
 
-# Queries that read facts and carry no digest: a count for people, and rows of the journal.
-UNCHECKED = {"reserved_with"}
+# Queries that carry no digest: rows of the journal, and a hint to which no single row matters.
+UNCHECKED = {"reserved_with", "readings_confirmed"}
 
 
 def test_every_query_of_a_decision_brings_whole_rows(tmp_path: Path) -> None:

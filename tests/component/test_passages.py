@@ -1,5 +1,7 @@
 """Cars at a lane, over a real ledger."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -326,6 +328,74 @@ async def test_two_that_a_plate_may_say_are_let_in_by_code(tmp_path: Path) -> No
         assert isinstance(by_code, Admitted)
         (grant,) = records_of(ledger, AdmissionGranted)
         assert (grant.means, grant.personal) == (Means.CODE, Personal(plate="ABC1234"))
+
+
+async def let_in_by_codes(ledger: OpenLedger, *misread: tuple[str, str]) -> None:
+    """Let vehicles in by code, whose plate is the first, and was read as the second."""
+    for plate, reading in misread:
+        session = await ledger.submit(a_booking(plate))
+        by_code = CodeTyped(session.gate_code, parse_plate(reading))
+        await finish(ledger, await present(ledger, by_code))
+
+
+THRICE = (("BX1", "8X1"), ("BX2", "8X2"), ("BX3", "8X3"))
+
+
+async def test_a_lane_learns_what_its_camera_misreads(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot("S-01", "S-02", "S-03", "S-04")))
+        session = await ledger.submit(a_booking("ABC1234"))
+        seen = a_plate("A8C1234", ABC1234=-6.0)
+
+        before = await present(ledger, seen)
+        await let_in_by_codes(ledger, *THRICE)
+        after = await present(ledger, seen)
+
+        assert before == Refused(Reason.NOT_EXPECTED)
+        assert isinstance(after, Admitted)
+        assert after.session == session.session
+
+
+async def test_a_damaged_reading_is_passed_over(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot("S-01", "S-02", "S-03", "S-04")))
+        await ledger.submit(a_booking("ABC1234"))
+        await let_in_by_codes(ledger, *THRICE)
+        with closing(sqlite3.connect(ledger.path)) as connection, connection:
+            connection.execute(
+                "UPDATE journal SET personal = substr(personal, 2) WHERE type = 'admission_granted'"
+            )
+
+        seen = await present(ledger, a_plate("A8C1234", ABC1234=-6.0))
+
+        assert seen == Refused(Reason.NOT_EXPECTED)
+
+
+async def test_a_lane_learns_nothing_from_another_camera(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot("S-01", "S-02", "S-03", "S-04")))
+        await ledger.submit(a_booking("ABC1234"))
+        await let_in_by_codes(ledger, *THRICE)
+
+        gate = replace(a_gate(), lane="south-in")
+
+        assert await present(ledger, a_plate("A8C1234", ABC1234=-6.0), gate=gate) == Refused(
+            Reason.NOT_EXPECTED
+        )
+
+
+async def test_who_backed_out_has_confirmed_nothing(tmp_path: Path) -> None:
+    async with open_ledger(tmp_path) as ledger:
+        await ledger.submit(OpenLot(LOT, a_lot("S-01", "S-02", "S-03", "S-04")))
+        await ledger.submit(a_booking("ABC1234"))
+        await let_in_by_codes(ledger, *THRICE[:2])
+        session = await ledger.submit(a_booking("BX3"))
+        by_code = await present(ledger, CodeTyped(session.gate_code, parse_plate("8X3")))
+        await finish(ledger, by_code, effect=Effect.BACKED_OUT)
+
+        seen = await present(ledger, a_plate("A8C1234", ABC1234=-6.0))
+
+        assert seen == Refused(Reason.NOT_EXPECTED)
 
 
 async def test_who_is_not_expected_here_is_not_what_a_plate_may_say(tmp_path: Path) -> None:

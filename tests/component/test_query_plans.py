@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 BOUNDED = {
     "lots", "spaces", "lot_states", "keypads", "cursors", "epochs", "dead_letters", "conflicts",
     "barred_keys", "observations", "keys", "rate_cards", "agents", "clock", "known", "next",
-    "json_each", "CONSTANT", "boots",
+    "json_each", "CONSTANT", "boots", "newest",
 }  # fmt: skip
 SIDES = {"edge": "parkgraph_edge.store.migrations", "cloud": "parkgraph_cloud.migrations"}
 # Once an epoch: what is to be told may be in any row.

@@ -5,9 +5,14 @@ from hypothesis import strategies as st
 
 from parkgraph_edge.rules.identity import (
     ENOUGH_FRAMES,
+    FEWEST_CONFIRMED,
+    MOST_LEARNED,
     MU,
     TAU,
     Alternative,
+    Confirmed,
+    as_known_of,
+    confusions,
     contenders,
     identify,
     may_say,
@@ -70,6 +75,63 @@ def test_without_alternatives_a_plate_says_itself() -> None:
 
 def test_a_reading_that_its_alternatives_leave_out_counts() -> None:
     assert identify(may_say("ABC1234", a_reading("A8C1234"), 3), {"ABC1234"}) == "ABC1234"
+
+
+def misread(truth: str, read: str, times: int = FEWEST_CONFIRMED) -> list[Confirmed]:
+    return [Confirmed(read, truth, by_code=True)] * times
+
+
+def read_right(plate: str, times: int) -> list[Confirmed]:
+    return [Confirmed(plate, plate, by_code=False)] * times
+
+
+def test_a_plate_that_this_camera_is_known_to_misread_is_found() -> None:
+    read = a_reading("A8C1234", ABC1234=-TAU - 1.0)
+    known = confusions(misread("XBX99", "X8X99"))
+
+    assert identify(read, {"ABC1234"}) is None
+    assert identify(as_known_of(known, read), {"ABC1234"}) == "ABC1234"
+
+
+def test_what_a_camera_mostly_reads_right_is_hardly_doubted() -> None:
+    read = a_reading("A8C1234", ABC1234=-TAU - 1.0)
+    known = confusions(misread("XBX99", "X8X99") + read_right("8YY77", 1000))
+
+    assert identify(as_known_of(known, read), {"ABC1234"}) is None
+
+
+def test_less_than_enough_codes_teach_nothing() -> None:
+    assert confusions(misread("XBX99", "X8X99", FEWEST_CONFIRMED - 1)) == {}
+
+
+def test_who_was_let_in_by_a_reading_does_not_confirm_it() -> None:
+    by_the_reading = [Confirmed("X8X99", "XBX99", by_code=False)] * 50
+
+    assert confusions(by_the_reading) == {}
+
+
+def test_the_plate_of_another_vehicle_teaches_nothing() -> None:
+    assert confusions(misread("XBX99", "FULL5", 50) + misread("XBX99", "XBX999", 50)) == {}
+
+
+def test_a_confusion_that_was_learned_still_keeps_rivals_apart() -> None:
+    known = confusions(misread("XBX99", "X8X99"))
+    both = {"A8C1234", "ABC1234"}
+
+    assert identify(as_known_of(known, a_reading("A8C1234", ABC1234=-MU - 1.0)), both) is None
+
+
+CONFIRMED = st.lists(st.builds(Confirmed, PLATES, PLATES, by_code=st.booleans()), max_size=60)
+
+
+@given(READINGS.filter(bool), CONFIRMED)
+def test_what_is_learned_has_a_bound(read: list[Alternative], passages: list[Confirmed]) -> None:
+    known = as_known_of(confusions(passages), read)
+
+    for before, after in zip(read, known, strict=True):
+        wrong = sum(a != b for a, b in zip(read[0].folded, before.folded, strict=False))
+        assert before.nats <= after.nats <= min(max(0.0, before.nats), before.nats + MOST_LEARNED)
+        assert wrong == 1 or after == before
 
 
 @given(READINGS.flatmap(lambda read: st.tuples(st.just(read), st.permutations(read))), LOTS)

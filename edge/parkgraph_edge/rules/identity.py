@@ -6,8 +6,9 @@ lets in 0.3 % at 4, 0.5 % at 5 and 0.9 % at 7. "One character may differ" lets i
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 # An expected plate may be so much less likely than the best reading, in nats,
@@ -16,6 +17,12 @@ TAU: Final = 4.5
 MU: Final = 3.0
 # Before so many frames agree, only the reading itself counts.
 ENOUGH_FRAMES: Final = 2
+# What a camera is known to misread must have been confirmed by so many codes,
+FEWEST_CONFIRMED: Final = 3
+# in readings with no more wrong characters than this: others were of another vehicle;
+MOST_WRONG: Final = 2
+# and lifts an alternative by so many nats at most.
+MOST_LEARNED: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,22 @@ class Alternative:
     nats: float
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What was `read`, folded, of a vehicle that went through, and its plate in `truth`.
+
+    Only a code says more than the reading does: who was let in by the reading confirms it alone.
+    """
+
+    read: str
+    truth: str
+    by_code: bool
+
+
+# For (read, true) characters: how likely it was misread so, against that it was right, in nats.
+Confusions = Mapping[tuple[str, str], float]
+
+
 def may_say(
     reading: str, alternatives: Sequence[Alternative], frames: int
 ) -> tuple[Alternative, ...]:
@@ -39,6 +62,42 @@ def may_say(
     """
     itself = Alternative(reading, 0.0)
     return (itself, *alternatives) if frames >= ENOUGH_FRAMES else (itself,)
+
+
+def confusions(passages: Iterable[Confirmed]) -> Confusions:
+    """Return what one camera misreads, as its confirmed `passages` tell."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for one in passages:
+        characters = list(zip(one.read, one.truth, strict=False))
+        wrong = sum(read != true for read, true in characters)
+        if len(one.read) == len(one.truth) and wrong <= (MOST_WRONG if one.by_code else 0):
+            pairs.update(characters)
+    return {
+        (read, true): math.log(min(1.0, count / (pairs[read, read] + 1)))
+        for (read, true), count in pairs.items()
+        if read != true and count >= FEWEST_CONFIRMED
+    }
+
+
+def as_known_of(confused: Confusions, read: Sequence[Alternative]) -> tuple[Alternative, ...]:
+    """Return `read`, the reading first, with what its camera is known to misread likelier.
+
+    An alternative of one other character is at least as likely as that was misread before, within
+    MOST_LEARNED of what the picture says. One of two is as it was.
+    """
+    return tuple(
+        replace(one, nats=max(one.nats, min(odds, one.nats + MOST_LEARNED)))
+        if (odds := _odds(confused, read[0].folded, one.folded)) is not None
+        else one
+        for one in read
+    )
+
+
+def _odds(confused: Confusions, reading: str, other: str) -> float | None:
+    """Return how likely `other` was read as `reading`, if they differ in one character."""
+    wrong = [(a, b) for a, b in zip(reading, other, strict=False) if a != b]
+    is_one = len(reading) == len(other) and len(wrong) == 1
+    return confused.get(wrong[0]) if is_one else None
 
 
 def contenders(alternatives: Iterable[Alternative], expected: Collection[str]) -> frozenset[str]:

@@ -12,12 +12,13 @@ from parkgraph.journal.digests import damaged, fault_of
 from parkgraph.journal.facts import boot_of, session_of
 from parkgraph.journal.ledger import Moment
 from parkgraph.model.elapsed import Boot, BootTime, Instant
-from parkgraph.model.plates import Plate
+from parkgraph.model.plates import Plate, fold
 from parkgraph.model.rates import RateCard
-from parkgraph.model.records import Place, SpaceClass
+from parkgraph.model.records import Means, Place, SpaceClass
 from parkgraph.model.sessions import OPEN_STATES, Session, SessionState
 from parkgraph.runtime.errors import UnavailableError
 from parkgraph.runtime.queries import load_queries
+from parkgraph_edge.rules.identity import Confirmed
 from parkgraph_edge.rules.presentations import Keypad
 from parkgraph_edge.rules.spaces import FreeSpace
 
@@ -108,6 +109,14 @@ class LotFacts:
         """Return the open stays whose plate folds to one of `folded`: 64 times as many at most."""
         plates = json.dumps(sorted(set(folded)))
         return [session_of(row) for row in self._rows("sessions_by_plates", plates=plates)]
+
+    def readings_confirmed(self, lane: str) -> list[Confirmed]:
+        """Return what the camera of `lane` read of those who went through lately; 1,000 at most."""
+        rows = self._rows("readings_confirmed", lane=lane)
+        return [
+            Confirmed(fold(row["reading"]), row["plate_folded"], by_code=row["means"] == Means.CODE)
+            for row in rows
+        ]
 
     def sessions_by_code(self, digits: str) -> list[Session]:
         """Return the open stay whose gate code is `digits`, if any."""

@@ -47,6 +47,21 @@ SELECT * FROM sessions
    AND state IN ('allotted', 'reserved', 'arriving', 'parked', 'leaving')
  LIMIT 64 * json_array_length(:plates);
 
+-- name: readings_confirmed
+-- What was read of the vehicles that went through a lane: those among the newest 1,000 of the lot. A
+-- hint that takes several rows: a damaged one is passed over, and nobody turned away for it.
+SELECT json_extract(newest.personal, '$.plate') AS reading, sessions.plate_folded, admissions.means
+  FROM (SELECT body, personal FROM journal
+         WHERE stream = :lot AND type = 'admission_granted' AND personal IS NOT NULL
+           AND json_valid(personal) AND json_valid(body)
+         ORDER BY epoch DESC, seq DESC
+         LIMIT 1000) AS newest
+  JOIN admissions ON admissions.lot = :lot
+   AND admissions.admission = json_extract(newest.body, '$.admission')
+   AND admissions.lane = :lane AND admissions.outcome = 'crossed'
+  JOIN sessions ON sessions.lot = :lot AND sessions.session = admissions.session
+ WHERE reading IS NOT NULL AND sessions.plate_folded IS NOT NULL;
+
 -- name: sessions_by_code
 SELECT * FROM sessions
  WHERE lot = :lot AND gate_code = :gate_code

@@ -11,3 +11,6 @@ CREATE UNIQUE INDEX one_open_session_a_code ON sessions (lot, gate_code)
 CREATE INDEX free_spaces ON spaces (lot, space_class, space) WHERE holder IS NULL AND is_listed = 1;
 CREATE INDEX awaited ON sessions (lot, state, hold_until) WHERE state IN ('allotted', 'reserved');
 CREATE INDEX sessions_by_request ON sessions (lot, request, lent_asked_at) WHERE request IS NOT NULL;
+-- What cameras read of those who went through, the newest last; of whom the plate was erased, no more.
+CREATE INDEX admissions_read ON journal (stream, epoch, seq)
+ WHERE type = 'admission_granted' AND personal IS NOT NULL;
