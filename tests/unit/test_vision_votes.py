@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parkgraph_edge.vision.plates import PlateReading
-from parkgraph_edge.vision.votes import MOST_READINGS, MOST_TRACKS, Followed, Vote, follow
+from parkgraph_edge.vision.votes import (
+    MOST_READINGS,
+    MOST_TRACKS,
+    STILL_LIKELY_NATS,
+    Followed,
+    Vote,
+    follow,
+)
 
 HERE = (100, 100, 220, 140)
 ELSEWHERE = (700, 400, 820, 440)
@@ -63,10 +70,10 @@ def test_a_frame_that_disagrees_confirms_nothing() -> None:
     assert votes_on([good], [good], [bad]) == []
 
 
-def test_a_frame_to_which_it_is_almost_as_likely_agrees() -> None:
+def test_a_frame_to_which_it_is_still_likely_agrees() -> None:
     good, bad = a_reading("ABC1234"), a_reading("ABC1284", 0.4, doubtful=5)
-    torn = replace(bad, alternatives=(("ABC1284", 0.0), ("ABC1234", -0.3)))
-    sure = replace(bad, alternatives=(("ABC1284", 0.0), ("ABC1234", -3.0)))
+    torn = replace(bad, alternatives=(("ABC1284", 0.0), ("ABC1234", STILL_LIKELY_NATS)))
+    sure = replace(bad, alternatives=(("ABC1284", 0.0), ("ABC1234", STILL_LIKELY_NATS - 0.1)))
 
     assert [(vote.text, vote.frames) for vote in votes_on([good], [torn])] == [("ABC1234", 2)]
     assert votes_on([good], [sure]) == []
