@@ -143,7 +143,7 @@ def main() -> int:
     except RefusedError as error:
         sys.stderr.write(f"bench-plates: {error}\n")
         return 2
-    measure(pictures, entrants, trials=arguments.trials)
+    measure(pictures, entrants, trials=arguments.trials, roll=arguments.roll)
     for one in entrants:
         results.figures += figures(one)
         if one.plates and arguments.trials:
@@ -166,6 +166,13 @@ def _parse() -> argparse.Namespace:
         "--data", type=Path, action="append", required=True, metavar="FOLDER", help="again for more"
     )
     parser.add_argument("--peers", type=Path, metavar="FOLDER", help="without it ours alone")
+    parser.add_argument(
+        "--roll",
+        type=float,
+        default=0.0,
+        metavar="DEGREES",
+        help="turn the pictures clockwise, as cameras that hang askew see",
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="each Nth picture")
     parser.add_argument(
         "--trials",
@@ -225,22 +232,24 @@ def _pair(folder: Path) -> tuple[Path, Path]:
     return others[0], readers[0]
 
 
-def measure(pictures: Sequence[Picture], entrants: Sequence[Entrant], *, trials: int) -> None:
-    """Have every entrant read every picture, in turns."""
+def measure(
+    pictures: Sequence[Picture], entrants: Sequence[Entrant], *, trials: int, roll: float
+) -> None:
+    """Have every entrant read every picture, turned by `roll` degrees, in turns."""
     began = time.monotonic()
     for number, picture in enumerate(pictures):
         frame = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
         if frame is None:
             sys.stderr.write(f"\n{picture.path}: cannot be decoded; left out\n")
             continue
-        pixels = frame.astype(np.uint8, copy=False)
+        pixels, labels = rolled(frame.astype(np.uint8, copy=False), picture.labels, roll)
         timed = brought.letterboxed(pixels, *TIMED_SIZE)[0]
         looks = two_looks(pixels, seed=number) if trials else ()
         # Who is second finds the picture in the caches; so they take turns.
         for one in entrants if number % 2 else reversed(entrants):
             looked = one.read(pixels)
             score = one.scores.setdefault(picture.folder, Score())
-            for judged in judge(picture.labels, looked):
+            for judged in judge(labels, looked):
                 score.add(judged)
             for _ in range(WARM_UP if number == 0 else 0):
                 one.read(timed)
@@ -249,13 +258,31 @@ def measure(pictures: Sequence[Picture], entrants: Sequence[Entrant], *, trials:
             spent = (time.perf_counter() - start) * 1000
             one.times.setdefault(picture.folder, []).append(spent)
             again = [(one.read(look.pixels), look) for look in looks]
-            one.plates += [Plate.of(label, looked, again) for label in picture.labels if label.text]
+            one.plates += [Plate.of(label, looked, again) for label in labels if label.text]
         if not sys.stderr.isatty():
             continue
         left = (time.monotonic() - began) / (number + 1) * (len(pictures) - number - 1)
         sys.stderr.write(f"\r\x1b[K{number + 1} of {len(pictures)} pictures, {left:.0f} s left")
         sys.stderr.flush()
     sys.stderr.write("\r\x1b[K" if sys.stderr.isatty() else "")
+
+
+def rolled(
+    pixels: Pixels, labels: Sequence[Label], degrees: float
+) -> tuple[Pixels, Sequence[Label]]:
+    """Turn a picture around its middle, and draw the boxes of its plates around them anew."""
+    if not degrees:
+        return pixels, labels
+    height, width = pixels.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -degrees, 1)
+    turned = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+    moved = []
+    for label in labels:
+        x0, y0, x1, y1 = label.box
+        corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+        across, down = (corners @ turn[:, :2].T + turn[:, 2]).T.tolist()
+        moved.append(Label((min(across), min(down), max(across), max(down)), label.text))
+    return turned.astype(np.uint8, copy=False), moved
 
 
 def figures(entrant: Entrant) -> list[Figures]:

@@ -9,7 +9,7 @@ from parkgraph.model.plates import fold
 from parkgraph_edge.vision.labels import Label
 from parkgraph_edge.vision.plates import Looked, PlateReading
 from tests.bench.plate_identity import Plate, identities, two_looks
-from tests.bench.plates import interval, labelled
+from tests.bench.plates import interval, labelled, rolled
 
 BOX = (100, 100, 200, 150)
 
@@ -71,3 +71,15 @@ def test_labelled_pictures_are_found_by_folder(tmp_path: Path, deep: str, name: 
 
     assert (picture.folder, picture.path.name) == (name, "car.jpg")
     assert picture.labels == [Label((1.0, 2.0, 31.0, 12.0), "KLM4827")]
+
+
+def test_a_picture_that_is_turned_takes_its_labels_along() -> None:
+    picture = np.zeros((400, 600, 3), np.uint8)
+    picture[150:180, 400:500] = 255
+
+    turned, (label,) = rolled(picture, [Label((400, 150, 500, 180), "KLM4827")], 10)
+
+    rows, columns = np.nonzero(turned[..., 0] > 128)
+    shown = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert np.allclose(label.box, shown, atol=2)
+    assert rows.mean() > 165  # clockwise, what is right of the middle goes down

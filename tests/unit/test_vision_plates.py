@@ -7,7 +7,7 @@ import pytest
 from parkgraph_edge.rules.syntaxes import SYNTAXES
 from parkgraph_edge.vision.detector import Detection
 from parkgraph_edge.vision.frames import Pixels
-from parkgraph_edge.vision.plates import PlateReader, Rejection, plausible
+from parkgraph_edge.vision.plates import PlateReader, Rejection, around, plausible
 from parkgraph_edge.vision.reader import Line, bands
 from parkgraph_edge.vision.spelling import ALPHABET, Character
 
@@ -158,3 +158,29 @@ def test_a_number_of_two_lines_is_read_line_by_line() -> None:
 
     assert (upper == 0).sum() == (plate[:100] == 0).sum()
     assert (lower == 0).sum() == (plate[100:] == 0).sum()
+
+
+CORNERS = np.array([[200, 150], [320, 120], [328, 152], [208, 182]], np.float32)
+
+
+def test_a_plate_that_is_seen_askew_is_read_straight() -> None:
+    frame = np.zeros((480, 640, 3), np.uint8)
+    cv2.fillConvexPoly(frame, CORNERS.astype(np.int32), (250, 250, 250))
+
+    crop = around(frame, Detection((200, 120, 328, 182), 0.9, CORNERS))
+
+    assert abs(crop.shape[1] / crop.shape[0] - 3.5) < 0.3
+    plate, air = crop[6:-6, 10:-10], np.vstack([crop[:1], crop[-1:]])
+    assert plate.min() == 250
+    assert air.max() < 50
+
+
+@pytest.mark.parametrize("far", [1.0, 1e6])
+def test_corners_that_make_no_plate_still_give_a_crop_of_bounded_size(far: float) -> None:
+    on_one_line = np.array([[0, 0], [far, 0], [2 * far, 0], [3 * far, 0]], np.float32)
+    frame = np.zeros((480, 640, 3), np.uint8)
+
+    height, width = around(frame, Detection((0, 0, 100, 20), 0.9, on_one_line)).shape[:2]
+
+    assert 8 <= height <= 640
+    assert 8 <= width <= 640

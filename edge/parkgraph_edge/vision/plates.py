@@ -8,6 +8,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from parkgraph_edge.vision.detector import Detection, Detector
 from parkgraph_edge.vision.frames import Pixels
@@ -16,6 +17,8 @@ from parkgraph_edge.vision.spelling import Alternatives, settled
 
 # The network's boxes leave little air; the reader wants some. Shares of width and height.
 AIR: Final = (0.04, 0.08)
+SMALLEST_CROP: Final = 8
+SQUARE: Final = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # As the corners of a detection.
 # A picture that is itself a crop of a plate.
 CROP_PIXELS: Final = 400 * 200
 CROP_PROPORTIONS: Final = (1.3, 6.0)
@@ -134,13 +137,27 @@ def _whole(frame: Pixels, found: Sequence[Detection]) -> Sequence[Detection]:
 
 
 def around(frame: Pixels, detection: Detection) -> Pixels:
-    """Cut the plate out of `frame`, with some air."""
+    """Cut the plate out of `frame` with some air, straight where its corners are known."""
+    if detection.corners is not None:
+        return _straightened(frame, detection.corners)
     height, width = frame.shape[:2]
     x0, y0, x1, y1 = detection.box
     aside, above = AIR[0] * (x1 - x0), AIR[1] * (y1 - y0)
     left, top = int(max(0, x0 - aside)), int(max(0, y0 - above))
     right, bottom = math.ceil(min(width, x1 + aside)), math.ceil(min(height, y1 + above))
     return frame[top:bottom, left:right]
+
+
+def _straightened(frame: Pixels, corners: NDArray[np.float32]) -> Pixels:
+    """Cut a plate out as a camera straight before it would see it."""
+    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    size, air = sides.reshape(2, 2).mean(axis=0), np.array(AIR)
+    place = ((SQUARE + air) * size).astype(np.float32)
+    most = max(frame.shape[:2])
+    width, height = np.clip((1 + 2 * air) * size, SMALLEST_CROP, most).astype(int).tolist()
+    view = cv2.getPerspectiveTransform(corners, place)
+    crop = cv2.warpPerspective(frame, view, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return crop.astype(np.uint8, copy=False)
 
 
 def _rejection(line: Line, crop: Pixels) -> Rejection | None:
