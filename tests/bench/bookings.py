@@ -18,10 +18,12 @@ from parkgraph_demo.programs import Program, ProgramError, free_port
 from tests.bench.load import CREATED, LONGEST_WAIT_SECONDS, LOT, WARM_UP_SECONDS, Load
 from tests.bench.machine import cpu_seconds, resident
 from tests.bench.naive import DATABASE
-from tests.bench.processes import output_of
+from tests.bench.processes import output_of, slowed, sync_delays
 from tests.bench.progress import Progress
 
 CONNECTIONS: Final = (1, 16, 64)
+# So many also with slower syncs: the naive application waits for one each time.
+CONNECTIONS_SLOWED: Final = 64
 SPACES: Final = 20_000
 KEY: Final = "pk_live_" + "bench" * 4
 UP_WITHIN_SECONDS: Final = 30.0
@@ -68,10 +70,14 @@ class Server:
 
 
 class Round(BaseModel):
-    """One server, started with an empty database, under one load."""
+    """One server, started with an empty database, under one load.
+
+    `added_ms` is by how much each sync of the disk was slower than this machine's.
+    """
 
     server: str
     connections: int
+    added_ms: int = 0
     load: Load
     sessions_found: int
     commits: int
@@ -87,6 +93,7 @@ class Summary(BaseModel):
 
     server: str
     connections: int
+    added_ms: int
     per_second: float
     lowest: float
     highest: float
@@ -128,11 +135,20 @@ async def rounds(
         ProgramError: a server did not come up.
     """
     for number in range(1, count + 1):
-        for connections in CONNECTIONS:
+        for connections, added_ms in loads():
             pair = (GATEWAY, NAIVE) if number % 2 else (NAIVE, GATEWAY)
             for server in pair:
-                progress.step(f"round {number}: {server.name}, {connections} connections")
-                yield await _measure(server, folder, connections=connections, seconds=seconds)
+                slow = f", syncs {added_ms} ms slower" if added_ms else ""
+                progress.step(f"round {number}: {server.name}, {connections} connections{slow}")
+                yield await _measure(
+                    server, folder, connections=connections, added_ms=added_ms, seconds=seconds
+                )
+
+
+def loads() -> list[tuple[int, int]]:
+    """Return what is measured: so many connections, and by how many ms each sync is slower."""
+    slowed_too = [(CONNECTIONS_SLOWED, added) for added in sync_delays() if added]
+    return [*((connections, 0) for connections in CONNECTIONS), *slowed_too]
 
 
 def round_seconds(seconds: float) -> float:
@@ -140,12 +156,14 @@ def round_seconds(seconds: float) -> float:
     return seconds + WARM_UP_SECONDS + AROUND_A_ROUND_SECONDS
 
 
-async def _measure(server: Server, folder: Path, *, connections: int, seconds: float) -> Round:
+async def _measure(
+    server: Server, folder: Path, *, connections: int, added_ms: int, seconds: float
+) -> Round:
     place = folder / server.name
     place.mkdir()
     port = free_port()
     log = place / "log"
-    program = Program(server.name, server.command(place, port), log)
+    program = Program(server.name, slowed(server.command(place, port), added_ms), log)
     try:
         await program.start()
         await listens(program, port)
@@ -163,6 +181,7 @@ async def _measure(server: Server, folder: Path, *, connections: int, seconds: f
     return Round(
         server=server.name,
         connections=connections,
+        added_ms=added_ms,
         load=load,
         sessions_found=found,
         commits=commits,
@@ -219,16 +238,16 @@ def commits_in(log: str) -> int:
 def summaries(measured: Sequence[Round]) -> list[Summary]:
     """Return what the rounds come to, by connections and server."""
     found: list[Summary] = []
-    for connections in CONNECTIONS:
+    for load in sorted({(one.added_ms, one.connections) for one in measured}):
         for server in (GATEWAY.name, NAIVE.name):
-            own = _of(measured, server, connections)
+            own = _of(measured, server, load)
             if own:
-                found.append(_summary(own, _of(measured, NAIVE.name, connections)))
+                found.append(_summary(own, _of(measured, NAIVE.name, load)))
     return found
 
 
-def _of(measured: Sequence[Round], server: str, connections: int) -> list[Round]:
-    return [r for r in measured if r.server == server and r.connections == connections]
+def _of(measured: Sequence[Round], server: str, load: tuple[int, int]) -> list[Round]:
+    return [r for r in measured if r.server == server and (r.added_ms, r.connections) == load]
 
 
 def _summary(own: Sequence[Round], naive: Sequence[Round]) -> Summary:
@@ -253,6 +272,7 @@ def _summary(own: Sequence[Round], naive: Sequence[Round]) -> Summary:
     return Summary(
         server=own[0].server,
         connections=own[0].connections,
+        added_ms=own[0].added_ms,
         per_second=statistics.median(rates),
         lowest=min(rates),
         highest=max(rates),

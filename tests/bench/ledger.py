@@ -42,7 +42,7 @@ from parkgraph_edge.store.bookings import Reserve
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import Gate, Present, StandsThere
 from parkgraph_edge.store.terms import LotTerms
-from tests.bench.processes import output_of
+from tests.bench.processes import output_of, slowed, sync_delays
 from tests.bench.progress import Progress
 
 LOT: Final = "bench"
@@ -50,7 +50,6 @@ SPACES: Final = 20_000
 RATES: Final = RateCard(version="bench", currency="USD", unit_minor=350)
 CALLERS: Final = 64
 FLOOD: Final = 256
-ADDED_MS: Final = 4
 WARM_UP_SECONDS: Final = 0.5
 EXIT_EVERY_SECONDS: Final = 0.02
 SECONDS: Final = 3.0
@@ -100,9 +99,8 @@ async def measure(folder: Path, progress: Progress, *, seconds: float) -> list[R
             sys.executable, "-m", "tests.bench.ledger", kind, str(place),
             "--callers", str(callers), "--seconds", str(seconds),
         ]  # fmt: skip
-        if added_ms:
-            command = [*_slow_syncs(added_ms), *command]
-        text = await output_of(command, log=folder / "ledger.log", within_seconds=60 + 5 * seconds)
+        slow = slowed(command, added_ms)
+        text = await output_of(slow, log=folder / "ledger.log", within_seconds=60 + 5 * seconds)
         ran = Ran.model_validate_json(text.splitlines()[-1])
         found.append(ran.model_copy(update={"added_ms": added_ms}))
         shutil.rmtree(place)
@@ -110,17 +108,12 @@ async def measure(folder: Path, progress: Progress, *, seconds: float) -> list[R
 
 
 def _runs() -> list[tuple[str, int, int]]:
-    delays = (0, ADDED_MS) if shutil.which("strace") else (0,)
     runs = [
-        (kind, CALLERS, added) for added in delays for kind in ("grouped", "one-by-one", "bare")
+        (kind, CALLERS, added)
+        for added in sync_delays()
+        for kind in ("grouped", "one-by-one", "bare")
     ]
     return [*runs, ("exits", 0, 0), ("exits", FLOOD, 0)]
-
-
-def _slow_syncs(added_ms: int) -> list[str]:
-    inject = f"inject=fsync,fdatasync:delay_exit={added_ms * 1000}"
-    trace = ["-e", "trace=fsync,fdatasync", "-e", inject]
-    return ["strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", *trace]
 
 
 def main() -> None:

@@ -3,12 +3,16 @@
 import os
 import platform
 import sqlite3
+import statistics
+import tempfile
+import time
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel
 
 _PROC: Final = Path("/proc")
+SYNCS: Final = 200
 _TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 # File systems that forget everything: a sync on them costs nothing, and proves nothing.
 IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
@@ -48,6 +52,18 @@ def file_system(folder: Path) -> str:
         if line.split()[2] == wanted:
             return line.partition(" - ")[2].split()[0]
     return "an unknown file system"
+
+
+def sync_ms(folder: Path) -> float:
+    """Return what it takes to write 4 KiB in `folder` and have them on the disk: the median."""
+    took = []
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        for _ in range(SYNCS):
+            start = time.perf_counter()
+            os.pwrite(file.fileno(), bytes(4096), 0)
+            os.fdatasync(file.fileno())
+            took.append((time.perf_counter() - start) * 1000)
+    return statistics.median(took)
 
 
 def cpu_seconds(pid: int) -> float:

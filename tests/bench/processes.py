@@ -1,11 +1,30 @@
-"""Programs that are run to their end for what they print."""
+"""Programs that are run to their end for what they print, and disks that sync slowly."""
 
 import asyncio
+import shutil
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from parkgraph_demo.programs import ProgramError
+
+# As an eMMC takes for a sync; a virtual disk may answer from a cache and take next to nothing.
+SLOWER_MS: Final = 4
+
+
+def sync_delays() -> tuple[int, ...]:
+    """Return by how many ms syncs are to be slower: not at all, and where strace is, SLOWER_MS."""
+    return (0, SLOWER_MS) if shutil.which("strace") else (0,)
+
+
+def slowed(command: Sequence[str], added_ms: int) -> list[str]:
+    """Return `command` with `added_ms` added to each of its syncs, under its own process id."""
+    if not added_ms:
+        return list(command)
+    inject = f"inject=fsync,fdatasync:delay_exit={added_ms * 1000}"
+    strace = ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null"]
+    return [*strace, "-e", "trace=fsync,fdatasync", "-e", inject, *command]
 
 
 async def output_of(command: Sequence[str], *, log: Path, within_seconds: float) -> str:

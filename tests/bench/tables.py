@@ -25,9 +25,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def show_bookings(found: Sequence[Summary]) -> list[str]:
     """Return the bookings as a table, and under it every answer that was no 201."""
     columns = (
-        "bookings", "conn.", "201s/s", "lowest-highest", "p50 ms", "p99 ms", "to naive",
+        "bookings", "conn.", "sync", "201s/s", "range", "p50 ms", "p99 ms", "naive x",
         "its p99",
-        "commits", "201s/CPU", "MiB",
+        "commits", "/CPU s", "MiB",
     )  # fmt: skip
     lines = table(columns, [_booking_row(one) for one in found])
     lines.append("Each acknowledged session was found in the database. Barriers: closed ports.")
@@ -42,10 +42,11 @@ def show_bookings(found: Sequence[Summary]) -> list[str]:
 def _booking_row(one: Summary) -> tuple[str, ...]:
     is_reference = one.server == NAIVE.name or one.to_naive is None
     return (
-        one.server, str(one.connections), f"{one.per_second:.0f}",
+        one.server, str(one.connections), f"+{one.added_ms}ms" if one.added_ms else "",
+        f"{one.per_second:.0f}",
         f"{one.lowest:.0f}-{one.highest:.0f}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
-        "" if is_reference else f"{one.to_naive:.1f} x",
-        "" if is_reference or one.p99_to_naive is None else f"{one.p99_to_naive:.2f} x",
+        "" if is_reference else f"{one.to_naive:.1f}",
+        "" if is_reference or one.p99_to_naive is None else f"{one.p99_to_naive:.2f}",
         f"{one.commits_each:.2f}",
         f"{one.per_cpu_second:.0f}", f"{one.resident_mib:.0f}",
     )  # fmt: skip

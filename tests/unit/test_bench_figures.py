@@ -13,11 +13,12 @@ from tests.bench.progress import Progress
 from tests.bench.tables import show_attack, show_bookings, table
 
 
-def a_round(server: str, *, per_second: float = 100.0, **statuses: int) -> Round:
+def a_round(server: str, *, per_second: float = 100.0, added_ms: int = 0, **statuses: int) -> Round:
     counted = {name.removeprefix("status_"): count for name, count in statuses.items()}
     return Round(
         server=server,
         connections=64,
+        added_ms=added_ms,
         load=Load(
             acknowledged=200,
             per_second=per_second,
@@ -46,6 +47,17 @@ def test_a_ratio_is_the_median_of_the_rounds_that_stood_beside_each_other() -> N
     assert naive.to_naive == 1.0
 
 
+def test_rounds_with_slower_syncs_stand_beside_each_other_alone() -> None:
+    measured = [
+        a_round("gateway", per_second=200), a_round("naive", per_second=100),
+        a_round("gateway", per_second=300, added_ms=4), a_round("naive", per_second=10, added_ms=4),
+    ]  # fmt: skip
+
+    found = [(one.server, one.added_ms, one.to_naive) for one in summaries(measured)]
+
+    assert found == [("gateway", 0, 2), ("naive", 0, 1), ("gateway", 4, 30), ("naive", 4, 1)]
+
+
 def test_a_run_that_was_interrupted_before_the_naive_round_has_no_ratio() -> None:
     (gateway,) = summaries([a_round("gateway")])
 
@@ -67,7 +79,10 @@ def test_answers_other_than_201_are_shown() -> None:
 
 
 def test_all_lines_of_the_bookings_fit_a_terminal_of_100_columns() -> None:
-    measured = [a_round("gateway", per_second=123456), a_round("naive", per_second=123456)]
+    measured = [
+        a_round("gateway", per_second=123456, added_ms=4),
+        a_round("naive", per_second=123456, added_ms=4),
+    ]
 
     lines = show_bookings(summaries(measured))
 
