@@ -14,7 +14,7 @@ import pytest
 from parkgraph.runtime.errors import CorruptError
 from parkgraph_edge.rules.identity import Alternative
 from parkgraph_edge.vision.messages import Start, parse_from_vision
-from parkgraph_edge.vision.supervisor import PROGRAM, Vision
+from parkgraph_edge.vision.supervisor import DOWN, PROGRAM, Vision
 
 SIGHTING = (
     '{"type":"sighting","camera":"north-in","text":"ABC1234","confidence":0.9,'
@@ -165,7 +165,7 @@ async def test_a_camera_is_away_until_it_says_otherwise(tmp_path: Path) -> None:
         await until(lambda: vision.cameras_in_trouble() == {"north-in": "no route"})
 
     assert at_first == {}
-    assert vision.cameras_in_trouble() == {"north-in": "the vision process is down"}
+    assert vision.cameras_in_trouble() == {"north-in": DOWN}
 
 
 async def test_a_killed_process_is_started_again_and_none_is_left_behind(tmp_path: Path) -> None:

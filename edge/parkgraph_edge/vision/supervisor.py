@@ -34,6 +34,7 @@ PROGRAM: Final = (sys.executable, "-m", "parkgraph_edge.vision")
 SILENCE_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 10.0
 LOG_REJECTED_SECONDS: Final = 60.0
+DOWN: Final = "the vision process is down; see the log, and what `parkgraph-edge config check` says"
 
 
 class Vision:
@@ -113,7 +114,7 @@ class Vision:
             await self._follow(process)
         finally:
             self._process = None
-            self._troubles = dict.fromkeys(self._cameras, "the vision process is down")
+            self._troubles = dict.fromkeys(self._cameras, DOWN)
             self._rejected_before = dict(self._rejected)
             await _end(process)
 
