@@ -160,17 +160,17 @@ def test_a_number_of_two_lines_is_read_line_by_line() -> None:
     assert (lower == 0).sum() == (plate[100:] == 0).sum()
 
 
-CORNERS = np.array([[200, 150], [320, 120], [328, 152], [208, 182]], np.float32)
+CORNERS = np.array([[100, 150], [460, 60], [484, 156], [124, 246]], np.float32)
 
 
 def test_a_plate_that_is_seen_askew_is_read_straight() -> None:
     frame = np.zeros((480, 640, 3), np.uint8)
     cv2.fillConvexPoly(frame, CORNERS.astype(np.int32), (250, 250, 250))
 
-    crop = around(frame, Detection((200, 120, 328, 182), 0.9, CORNERS))
+    crop = around(frame, Detection((100, 60, 484, 246), 0.9, CORNERS))
 
-    assert abs(crop.shape[1] / crop.shape[0] - 3.5) < 0.3
-    plate, air = crop[6:-6, 10:-10], np.vstack([crop[:1], crop[-1:]])
+    assert abs(crop.shape[1] / crop.shape[0] - 3.6) < 0.3
+    plate, air = crop[8:-8, 16:-16], np.vstack([crop[:1], crop[-1:]])
     assert plate.min() == 250
     assert air.max() < 50
 

@@ -15,8 +15,10 @@ from parkgraph_edge.vision.frames import Pixels
 from parkgraph_edge.vision.reader import INPUT_HEIGHT, INPUT_WIDTH, Line, Reader
 from parkgraph_edge.vision.spelling import Alternatives, settled
 
-# The network's boxes leave little air; the reader wants some. Shares of width and height.
+# The network's boxes leave little air; the reader wants some, less of a plate that stands straight.
+# Shares of width and height.
 AIR: Final = (0.04, 0.08)
+STRAIGHT_AIR: Final = (0.02, 0.04)
 SMALLEST_CROP: Final = 8
 SQUARE: Final = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])  # As the corners of a detection.
 # A picture that is itself a crop of a plate.
@@ -151,7 +153,7 @@ def around(frame: Pixels, detection: Detection) -> Pixels:
 def _straightened(frame: Pixels, corners: NDArray[np.float32]) -> Pixels:
     """Cut a plate out as a camera straight before it would see it."""
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    size, air = sides.reshape(2, 2).mean(axis=0), np.array(AIR)
+    size, air = sides.reshape(2, 2).mean(axis=0), np.array(STRAIGHT_AIR)
     place = ((SQUARE + air) * size).astype(np.float32)
     most = max(frame.shape[:2])
     width, height = np.clip((1 + 2 * air) * size, SMALLEST_CROP, most).astype(int).tolist()
