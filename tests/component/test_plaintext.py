@@ -20,58 +20,34 @@ from parkgraph.front.plaintext import PLAIN_LIMITS, Plaintext
 from parkgraph.front.settings import ApiSettings
 from parkgraph.runtime.connections import LIMITS, Limits
 from parkgraph.runtime.web import listen, serve
+from tests import callers
+from tests.callers import SHORT_SECONDS, connected
 from tests.certificates import a_certificate
 from tests.fakes import FakeClock, randomness
 
 pytestmark = pytest.mark.both_loops
 
-PATIENCE_SECONDS: Final = 20.0
-SHORT_SECONDS: Final = 0.2
-DRIP_SECONDS: Final = 0.01
 REQUEST_ID: Final = "req_00000000000000000000000001"
 GET: Final = b"GET /api/v1/sessions HTTP/1.1\r\nHost: lot.example\r\n\r\n"
-# Only what a test shortens can be what ends its connections.
-LONG: Final = Limits(60, 60, 60, 60, look_every_seconds=0.02)
 
 
-class Caller:
+class Caller(callers.Caller):
     """One connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def send(self, data: bytes) -> None:
-        self._writer.write(data)
 
     async def answer(self) -> tuple[bytes, Any]:
         """Return head and JSON of the next answer, which has to come before anything else ends."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            return head, json.loads(await self._reader.readexactly(length))
-
-    async def until_cut_off(self) -> bytes:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            try:
-                return await self._reader.read(-1)
-            except ConnectionError:
-                return b""
+        head, body = await self.head_and_body()
+        return head, json.loads(body)
 
 
 @contextlib.asynccontextmanager
 async def a_caller(port: int) -> AsyncIterator[Caller]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
+    async with connected(port) as (reader, writer):
         yield Caller(reader, writer)
-    finally:
-        writer.transport.abort()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
-async def plaintext(limits: Limits = LONG) -> AsyncIterator[int]:
+async def plaintext(limits: Limits = callers.LIMITS) -> AsyncIterator[int]:
     """Serve on a free port, and give its number."""
     listener = listen("127.0.0.1", 0)
     async with asyncio.TaskGroup() as group:
@@ -168,7 +144,7 @@ async def test_a_second_request_is_not_answered() -> None:
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: lot"])
 async def test_a_caller_that_is_silent_is_cut_off(sent: bytes) -> None:
     async with (
-        plaintext(replace(LONG, head_seconds=SHORT_SECONDS)) as port,
+        plaintext(replace(callers.LIMITS, head_seconds=SHORT_SECONDS)) as port,
         a_caller(port) as caller,
     ):
         caller.send(sent)
@@ -177,7 +153,10 @@ async def test_a_caller_that_is_silent_is_cut_off(sent: bytes) -> None:
 
 
 async def test_callers_that_are_silent_keep_nobody_out() -> None:
-    async with plaintext(replace(LONG, connections=8)) as port, contextlib.AsyncExitStack() as all_:
+    async with (
+        plaintext(replace(callers.LIMITS, connections=8)) as port,
+        contextlib.AsyncExitStack() as all_,
+    ):
         for _ in range(32):
             await all_.enter_async_context(a_caller(port))
 

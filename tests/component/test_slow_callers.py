@@ -22,21 +22,24 @@ from parkgraph.runtime.connections import (
     Stage,
 )
 from parkgraph.runtime.web import listen, serve
+from tests import callers
+from tests.callers import (
+    DRIP_SECONDS,
+    LIMITS,
+    PAGE,
+    PATIENCE_SECONDS,
+    SHORT_SECONDS,
+    connected,
+)
 
 pytestmark = pytest.mark.both_loops
 
-PATIENCE_SECONDS: Final = 20.0
-SHORT_SECONDS: Final = 0.2
-DRIP_SECONDS: Final = 0.01
-# Only what a test shortens can be what ends its connections.
-LIMITS: Final = Limits(60, 60, 60, 60, look_every_seconds=0.02)
 GET: Final = b"GET / HTTP/1.1\r\nHost: lot\r\n\r\n"
 HALF_A_HEAD: Final = b"GET / HTTP/1.1\r\nHost: lot\r\nX-Slow: "
 HALF_A_BODY: Final = b"POST /read HTTP/1.1\r\nHost: lot\r\nContent-Length: 100000\r\n\r\nab"
 ENDLESS_TRAILERS: Final = (
     b"POST /read HTTP/1.1\r\nHost: lot\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: "
 )
-PAGE: Final = b"x" * 100_000
 
 
 class App:
@@ -112,13 +115,8 @@ class Served(App):
 
     @contextlib.asynccontextmanager
     async def caller(self) -> AsyncIterator["Caller"]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
+        async with connected(self.port) as (reader, writer):
             yield Caller(reader, writer)
-        finally:
-            writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     @contextlib.contextmanager
     def silent_socket(self) -> Iterator[socket.socket]:
@@ -134,30 +132,13 @@ class Served(App):
         self.task.cancel()
 
 
-class Caller:
+class Caller(callers.Caller):
     """One connection to the server."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def send(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    async def drip(self, data: bytes) -> None:
-        """Send `data`, one byte at a time, until the other side hangs up."""
-        with contextlib.suppress(OSError):
-            for number in range(len(data)):
-                self._writer.write(data[number : number + 1])
-                await self._writer.drain()
-                await asyncio.sleep(DRIP_SECONDS)
 
     async def answer(self) -> tuple[int, bytes]:
         """Return status and body of the next answer."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            return int(head[9:12]), await self._reader.readexactly(length)
+        head, body = await self.head_and_body()
+        return int(head[9:12]), body
 
     async def ask(self, request: bytes = GET) -> tuple[int, bytes]:
         self.send(request)
@@ -165,20 +146,12 @@ class Caller:
 
     async def line(self) -> bytes:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await self._reader.readline()
+            return await self.reader.readline()
 
     async def part(self) -> bytes:
         """Return some of what came; nothing where the other side has hung up."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            return await self._reader.read(1_000_000)
-
-    async def until_cut_off(self) -> bytes:
-        """Return what still comes until the other side has hung up."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            try:
-                return await self._reader.read(-1)
-            except ConnectionError:
-                return b""
+            return await self.reader.read(1_000_000)
 
 
 @contextlib.asynccontextmanager

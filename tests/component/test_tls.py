@@ -23,21 +23,17 @@ from parkgraph.runtime.connections import Limits
 from parkgraph.runtime.errors import RefusedError
 from parkgraph.runtime.tls import Certificate, check_certificate, server_context
 from parkgraph.runtime.web import listen, serve
+from tests import callers
+from tests.callers import LIMITS, PAGE, PATIENCE_SECONDS, SHORT_SECONDS, connected
 from tests.certificates import NAME, Files, a_certificate, believing
 from tests.fakes import FakeClock, randomness
 
 pytestmark = pytest.mark.both_loops
 
-PATIENCE_SECONDS: Final = 20.0
-SHORT_SECONDS: Final = 0.2
-DRIP_SECONDS: Final = 0.01
-# Only what a test shortens can be what ends its connections.
-LIMITS: Final = Limits(60, 60, 60, 60, look_every_seconds=0.02)
 GET: Final = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode()
 NOWHERE: Final = GET.replace(b"/ ", b"/nowhere ")
 # A handshake of 4,096 bytes is announced, and its first one is a ClientHello's.
 BEGINNING: Final = b"\x16\x03\x01\x10\x00\x01"
-PAGE: Final = b"x" * 100_000
 HSTS: Final = "max-age=31536000; includeSubDomains"
 
 
@@ -53,36 +49,15 @@ class Answer:
         self.body = body
 
 
-class Caller:
+class Caller(callers.Caller):
     """One connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self.writer = writer
-
     async def ask(self, request: bytes = GET) -> Answer:
-        self.writer.write(request)
+        self.send(request)
         return await self.answer()
 
     async def answer(self) -> Answer:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            return Answer(head, await self._reader.readexactly(length))
-
-    async def drip(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            for number in range(len(data)):
-                self.writer.write(data[number : number + 1])
-                await self.writer.drain()
-                await asyncio.sleep(DRIP_SECONDS)
-
-    async def until_cut_off(self) -> bytes:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            try:
-                return await self._reader.read(-1)
-            except OSError:
-                return b""
+        return Answer(*await self.head_and_body())
 
     def certificate(self) -> bytes:
         told: bytes = self.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -135,30 +110,13 @@ class Served:
 
     @contextlib.asynccontextmanager
     async def caller(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Caller]:
-        tls = tls or self.tls
-        opening = asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=tls, server_hostname=NAME if tls else None
-        )
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            reader, writer = await opening
-        async with _hanging_up(writer):
+        async with connected(self.port, tls or self.tls, NAME) as (reader, writer):
             yield Caller(reader, writer)
 
     @contextlib.asynccontextmanager
     async def plain_caller(self) -> AsyncIterator[Caller]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        async with _hanging_up(writer):
+        async with connected(self.port) as (reader, writer):
             yield Caller(reader, writer)
-
-
-@contextlib.asynccontextmanager
-async def _hanging_up(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        writer.transport.abort()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
