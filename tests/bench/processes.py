@@ -9,13 +9,15 @@ from typing import Final
 
 from parkgraph_demo.programs import ProgramError
 
-# As an eMMC takes for a sync; a virtual disk may answer from a cache and take next to nothing.
-SLOWER_MS: Final = 4
+# By how many ms syncs are to be slower: a virtual disk may answer one from a cache in 0.1 ms. So a
+# good SSD takes, and so an eMMC.
+SSD_MS: Final = 1
+EMMC_MS: Final = 4
 
 
-def sync_delays() -> tuple[int, ...]:
-    """Return by how many ms syncs are to be slower: not at all, and where strace is, SLOWER_MS."""
-    return (0, SLOWER_MS) if shutil.which("strace") else (0,)
+def sync_delays(*slower: int) -> tuple[int, ...]:
+    """Return 0, for this machine's own disk, and what is in `slower` where strace is to be had."""
+    return (0, *slower) if shutil.which("strace") else (0,)
 
 
 def slowed(command: Sequence[str], added_ms: int) -> list[str]:
