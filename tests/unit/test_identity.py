@@ -77,17 +77,20 @@ def test_a_reading_that_its_alternatives_leave_out_counts() -> None:
     assert identify(may_say("ABC1234", a_reading("A8C1234"), 3), {"ABC1234"}) == "ABC1234"
 
 
-def misread(truth: str, read: str, times: int = FEWEST_CONFIRMED) -> list[Confirmed]:
-    return [Confirmed(read, truth, by_code=True)] * times
+def misread(vehicles: int = FEWEST_CONFIRMED, *, by_code: bool = True) -> list[Confirmed]:
+    """Return how a B was read as 8 on so many plates."""
+    return [Confirmed(f"X8X{number}", f"XBX{number}", by_code) for number in range(vehicles)]
 
 
-def read_right(plate: str, times: int) -> list[Confirmed]:
-    return [Confirmed(plate, plate, by_code=False)] * times
+def read_right(vehicles: int) -> list[Confirmed]:
+    """Return how an 8 was read on so many plates."""
+    plates = [f"8YY{number}" for number in range(vehicles)]
+    return [Confirmed(plate, plate, by_code=False) for plate in plates]
 
 
 def test_a_plate_that_this_camera_is_known_to_misread_is_found() -> None:
     read = a_reading("A8C1234", ABC1234=-TAU - 1.0)
-    known = confusions(misread("XBX99", "X8X99"))
+    known = confusions(misread())
 
     assert identify(read, {"ABC1234"}) is None
     assert identify(as_known_of(known, read), {"ABC1234"}) == "ABC1234"
@@ -95,27 +98,32 @@ def test_a_plate_that_this_camera_is_known_to_misread_is_found() -> None:
 
 def test_what_a_camera_mostly_reads_right_is_hardly_doubted() -> None:
     read = a_reading("A8C1234", ABC1234=-TAU - 1.0)
-    known = confusions(misread("XBX99", "X8X99") + read_right("8YY77", 1000))
+    known = confusions(misread() + read_right(1000))
 
     assert identify(as_known_of(known, read), {"ABC1234"}) is None
 
 
 def test_less_than_enough_codes_teach_nothing() -> None:
-    assert confusions(misread("XBX99", "X8X99", FEWEST_CONFIRMED - 1)) == {}
+    assert confusions(misread(FEWEST_CONFIRMED - 1)) == {}
 
 
 def test_who_was_let_in_by_a_reading_does_not_confirm_it() -> None:
-    by_the_reading = [Confirmed("X8X99", "XBX99", by_code=False)] * 50
+    assert confusions(misread(50, by_code=False)) == {}
 
-    assert confusions(by_the_reading) == {}
+
+def test_one_vehicle_teaches_nothing_however_often_it_comes() -> None:
+    assert confusions(misread(1) * 50) == {}
 
 
 def test_the_plate_of_another_vehicle_teaches_nothing() -> None:
-    assert confusions(misread("XBX99", "FULL5", 50) + misread("XBX99", "XBX999", 50)) == {}
+    another = [Confirmed("FULL5", f"XBX{number}", by_code=True) for number in range(10, 60)]
+    longer = [Confirmed("8BX999", f"BBX{number}", by_code=True) for number in range(10, 60)]
+
+    assert confusions(another + longer) == {}
 
 
 def test_a_confusion_that_was_learned_still_keeps_rivals_apart() -> None:
-    known = confusions(misread("XBX99", "X8X99"))
+    known = confusions(misread())
     both = {"A8C1234", "ABC1234"}
 
     assert identify(as_known_of(known, a_reading("A8C1234", ABC1234=-MU - 1.0)), both) is None

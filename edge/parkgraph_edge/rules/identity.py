@@ -17,7 +17,8 @@ TAU: Final = 4.5
 MU: Final = 3.0
 # Before so many frames agree, only the reading itself counts.
 ENOUGH_FRAMES: Final = 2
-# What a camera is known to misread must have been confirmed by so many codes,
+# What a camera is known to misread was confirmed by the codes of so many vehicles (of one it may be
+# dirt),
 FEWEST_CONFIRMED: Final = 3
 # in readings with no more wrong characters than this: others were of another vehicle;
 MOST_WRONG: Final = 2
@@ -65,13 +66,13 @@ def may_say(
 
 
 def confusions(passages: Iterable[Confirmed]) -> Confusions:
-    """Return what one camera misreads, as its confirmed `passages` tell."""
+    """Return what one camera misreads, as its confirmed `passages` tell: each vehicle once."""
     pairs: Counter[tuple[str, str]] = Counter()
-    for one in passages:
+    for one in set(passages):
         characters = list(zip(one.read, one.truth, strict=False))
         wrong = sum(read != true for read, true in characters)
         if len(one.read) == len(one.truth) and wrong <= (MOST_WRONG if one.by_code else 0):
-            pairs.update(characters)
+            pairs.update(set(characters))
     return {
         (read, true): math.log(min(1.0, count / (pairs[read, read] + 1)))
         for (read, true), count in pairs.items()
