@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import os
 import signal
 import socket
@@ -12,6 +13,10 @@ from typing import IO, Final
 
 STOP_WITHIN_SECONDS: Final = 6.0
 _PR_SET_PDEATHSIG: Final = 1  # source: prctl(2)
+# Below those that the kernel gives to whoever connects (ip_local_port_range, ip(7)): one that is
+# free now stays free until it is listened on. Two processes begin at different ones.
+_LISTENED: Final = range(18_000, 32_000)
+_PORTS: Final = itertools.islice(itertools.cycle(_LISTENED), os.getpid() % len(_LISTENED), None)
 
 
 class ProgramError(Exception):
@@ -83,11 +88,12 @@ class Program:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of the loopback that nobody uses now, and that was not returned before."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _die_with_parent() -> None:
