@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.glyphs import ALPHABET, GLYPH_PIXELS, stroke_alphabet
-from training.lines import LineSource, as_romanian
+from training.lines import LineSource, as_romanian, drawn_crops
 from training.plates import Plate, draw_plate
 from training.reading import Score, edit_distance, joined, pooled, score
 from training.texts import LETTERS, PATTERNS, REGIONS, Region, plate_text
@@ -201,3 +201,12 @@ def test_what_reads_as_less_than_two_characters_is_no_line_of_a_number() -> None
     assert joined(["AB", "1"]) == "AB"
     assert joined(["AB", "123"]) == "AB123"
     assert joined(["A"]) == "A"
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_drawn_plates_to_measure_by_are_the_same_each_time(rows: int) -> None:
+    first, again = drawn_crops(3, rows, 4), drawn_crops(3, rows, 4)
+
+    assert [text for _, text in first] == [text for _, text in again]
+    assert all(np.array_equal(one[0], other[0]) for one, other in zip(first, again, strict=True))
+    assert all(min(crop.shape[:2]) >= 4 and text.isalnum() for crop, text in first)
