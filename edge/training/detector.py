@@ -26,7 +26,7 @@ from training.detector_eval import Finder, Search, measure
 from training.detector_loss import losses
 from training.detector_net import DetectorNet, export, normalised
 from training.photos import Floats, PhotoError, Pixels, load_photos
-from training.stock import Block, Stock, StockPlan
+from training.stock import SHARED_MEMORY, Block, Stock, StockPlan
 from training.windows import WindowSource, compose_held_back
 
 SAMPLES: Final = 180_224
@@ -44,7 +44,6 @@ DEVELOPMENT_SIZE: Final = (640, 384)
 MEASURE_EVERY: Final = 5
 LINE_EVERY: Final = 25
 DRAWN: Final = "drawn plates, held-back photos"
-SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - a folder of the run's own is made in it
 
 
 class Training:
@@ -195,7 +194,7 @@ def _train_command(options: argparse.Namespace) -> None:
     state = f"resumed at {training.samples} samples" if has_resumed else "from nothing"
     weights = sum(value.numel() for value in training.net.parameters())
     _say(f"{weights} parameters on {device}, seed {options.seed}, {state}")
-    memory = Path(options.memory) / f"plates-{os.getpid()}"
+    memory = options.memory / f"plates-{os.getpid()}"
     train(training, tuple(options.photos), memory)
 
 
@@ -242,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--seed", type=int, default=1, help="of all chance (%(default)s)")
     fit.add_argument(
         "--memory",
+        type=Path,
         default=SHARED_MEMORY,
         metavar="FOLDER",
         help="for 1.2 GB of windows (%(default)s)",

@@ -55,11 +55,11 @@ from training.reading import (
     summary,
     texts_of,
 )
+from training.stock import SHARED_MEMORY
 
 DATA: Final = Path("data/plates")
 SAMPLES: Final = 163_840
 DRAWN_SEED: Final = 11
-SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of the run's own is made in it
 TEACHER_FOLDERS: Final = ("boxes-ro-train", "boxes-cc0-train")
 SHARES: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 

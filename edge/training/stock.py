@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of the run's own is made in it
 HALVES: Final = 2
 PATIENCE_SECONDS: Final = 600.0
 
-Pixels = NDArray[np.uint8]
 # What a sample is made of: the kind of number and the shape of each of its arrays.
 Layout = tuple[tuple[type[np.generic], tuple[int, ...]], ...]
 Arrays = tuple[NDArray[Any], ...]

@@ -18,7 +18,7 @@ from parkgraph_demo.programs import Program, ProgramError, free_port
 from tests.bench.load import CREATED, LONGEST_WAIT_SECONDS, LOT, WARM_UP_SECONDS, Load
 from tests.bench.machine import cpu_seconds, resident
 from tests.bench.naive import DATABASE
-from tests.bench.processes import EMMC_MS, SSD_MS, output_of, slowed, sync_delays
+from tests.bench.processes import SLOW_MS, SLOWER_MS, output_of, slowed, sync_delays
 from tests.bench.progress import Progress
 
 CONNECTIONS: Final = (1, 16, 64)
@@ -147,7 +147,7 @@ async def rounds(
 
 def loads() -> list[tuple[int, int]]:
     """Return what is measured: so many connections, and by how many ms each sync is slower."""
-    as_it_is, *slower = sync_delays(SSD_MS, EMMC_MS)
+    as_it_is, *slower = sync_delays(SLOWER_MS, SLOW_MS)
     return [
         *((connections, as_it_is) for connections in CONNECTIONS),
         *((CONNECTIONS_SLOWED, added) for added in slower),

@@ -2,7 +2,7 @@
 
 The whole way of a command: rule, records, chain, facts, commit, tail. Beside it the same commands
 with one commit each, and a bare batched insert of the same bytes; all also with 4 ms added to every
-sync by strace, as an eMMC takes them. `python -m tests.bench.ledger --help` runs one of them.
+sync by strace. `python -m tests.bench.ledger --help` runs one of them.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from parkgraph_edge.store.bookings import Reserve
 from parkgraph_edge.store.opening import OpenLot
 from parkgraph_edge.store.passages import Gate, Present, StandsThere
 from parkgraph_edge.store.terms import LotTerms
-from tests.bench.processes import EMMC_MS, output_of, slowed, sync_delays
+from tests.bench.processes import SLOW_MS, output_of, slowed, sync_delays
 from tests.bench.progress import Progress
 
 LOT: Final = "bench"
@@ -110,7 +110,7 @@ async def measure(folder: Path, progress: Progress, *, seconds: float) -> list[R
 def _runs() -> list[tuple[str, int, int]]:
     runs = [
         (kind, CALLERS, added)
-        for added in sync_delays(EMMC_MS)
+        for added in sync_delays(SLOW_MS)
         for kind in ("grouped", "one-by-one", "bare")
     ]
     return [*runs, ("exits", 0, 0), ("exits", FLOOD, 0)]

@@ -9,10 +9,9 @@ from typing import Final
 
 from parkgraph_demo.programs import ProgramError
 
-# By how many ms syncs are to be slower: a virtual disk may answer one from a cache in 0.1 ms. So a
-# good SSD takes, and so an eMMC.
-SSD_MS: Final = 1
-EMMC_MS: Final = 4
+# By how many ms syncs are to be slower: a virtual disk may answer one from a cache in 0.1 ms.
+SLOWER_MS: Final = 1
+SLOW_MS: Final = 4
 
 
 def sync_delays(*slower: int) -> tuple[int, ...]:

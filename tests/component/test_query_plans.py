@@ -1,4 +1,4 @@
-"""Every query fits the schema, and none reads all of a table that grows with the years."""
+"""No query reads all of a table that grows with the years."""
 
 import re
 import sqlite3

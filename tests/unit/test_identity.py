@@ -11,11 +11,11 @@ from parkgraph_edge.rules.identity import (
     TAU,
     Alternative,
     Confirmed,
-    as_known_of,
     confusions,
     contenders,
     identify,
     may_say,
+    reweighed,
 )
 from tests.builders import a_reading
 
@@ -93,14 +93,14 @@ def test_a_plate_that_this_camera_is_known_to_misread_is_found() -> None:
     known = confusions(misread())
 
     assert identify(read, {"ABC1234"}) is None
-    assert identify(as_known_of(known, read), {"ABC1234"}) == "ABC1234"
+    assert identify(reweighed(read, known), {"ABC1234"}) == "ABC1234"
 
 
 def test_what_a_camera_mostly_reads_right_is_hardly_doubted() -> None:
     read = a_reading("A8C1234", ABC1234=-TAU - 1.0)
     known = confusions(misread() + read_right(1000))
 
-    assert identify(as_known_of(known, read), {"ABC1234"}) is None
+    assert identify(reweighed(read, known), {"ABC1234"}) is None
 
 
 def test_less_than_enough_codes_teach_nothing() -> None:
@@ -126,7 +126,7 @@ def test_a_confusion_that_was_learned_still_keeps_rivals_apart() -> None:
     known = confusions(misread())
     both = {"A8C1234", "ABC1234"}
 
-    assert identify(as_known_of(known, a_reading("A8C1234", ABC1234=-MU - 1.0)), both) is None
+    assert identify(reweighed(a_reading("A8C1234", ABC1234=-MU - 1.0), known), both) is None
 
 
 CONFIRMED = st.lists(st.builds(Confirmed, PLATES, PLATES, by_code=st.booleans()), max_size=60)
@@ -134,7 +134,7 @@ CONFIRMED = st.lists(st.builds(Confirmed, PLATES, PLATES, by_code=st.booleans())
 
 @given(READINGS.filter(bool), CONFIRMED)
 def test_what_is_learned_has_a_bound(read: list[Alternative], passages: list[Confirmed]) -> None:
-    known = as_known_of(confusions(passages), read)
+    known = reweighed(read, confusions(passages))
 
     for before, after in zip(read, known, strict=True):
         wrong = sum(a != b for a, b in zip(read[0].folded, before.folded, strict=False))

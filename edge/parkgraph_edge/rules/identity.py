@@ -80,7 +80,7 @@ def confusions(passages: Iterable[Confirmed]) -> Confusions:
     }
 
 
-def as_known_of(confused: Confusions, read: Sequence[Alternative]) -> tuple[Alternative, ...]:
+def reweighed(read: Sequence[Alternative], confused: Confusions) -> tuple[Alternative, ...]:
     """Return `read`, the reading first, with what its camera is known to misread likelier.
 
     An alternative of one other character is at least as likely as that was misread before, within

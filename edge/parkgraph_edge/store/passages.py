@@ -29,7 +29,7 @@ from parkgraph.model.records import (
 )
 from parkgraph.model.sessions import TRANSITIONS, Session, SessionState
 from parkgraph_edge.rules.bills import bill
-from parkgraph_edge.rules.identity import Alternative, as_known_of, confusions, may_say
+from parkgraph_edge.rules.identity import Alternative, confusions, may_say, reweighed
 from parkgraph_edge.rules.lanes import Effect, Finding
 from parkgraph_edge.rules.presentations import lock_after, match_code, match_plate
 from parkgraph_edge.store.facts import LotFacts
@@ -134,7 +134,7 @@ class Present:
                 candidates = facts.sessions_by_plates(one.folded for one in read)
                 if any(session.plate_folded != plate.folded for session in candidates):
                     known = confusions(facts.readings_confirmed(self.gate.lane))
-                    read = as_known_of(known, read)
+                    read = reweighed(read, known)
                 return match_plate(read, candidates, direction, now=now)
             case CodeTyped(digits=digits):
                 candidates = facts.sessions_by_code(digits)
