@@ -21,6 +21,7 @@ from typing import ClassVar, Final
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from parkgraph.runtime.corked import Corked
 from parkgraph.runtime.errors import RefusedError
 
 log = structlog.get_logger(__name__)
@@ -164,7 +165,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
-        super().connection_made(transport)
+        super().connection_made(Corked(transport, self.loop))
         self.all_open.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
