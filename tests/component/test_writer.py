@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from parkgraph.runtime import writer as writer_module
 from parkgraph.runtime.errors import CorruptError, RefusedError, UnavailableError
 from parkgraph.runtime.sqlite import connect
 from parkgraph.runtime.writer import BATCH, MOST_URGENT_WAITING, MOST_WAITING, Job, Writer
@@ -117,6 +118,41 @@ async def test_many_who_wait_take_few_commits(path: Path) -> None:
 
         assert writer.commits == 2
     assert len(notes_in(path)) == BATCH
+
+
+async def test_who_was_answered_and_comes_again_shares_a_commit_with_who_waits(path: Path) -> None:
+    async with a_writer(path) as writer, asyncio.TaskGroup() as group:
+        async with held_up(writer) as let_go:
+            group.create_task(writer.submit(write("waits")))
+            await asyncio.sleep(0)
+            let_go()
+        await writer.submit(write("comes again"))
+
+        assert writer.commits == 2
+
+
+async def test_neither_an_urgent_job_nor_the_end_waits_until_callers_have_come_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "TURNS_BETWEEN", 1_000_000_000)
+    async with asyncio.timeout(10), a_writer(path) as writer:
+        await writer.submit(write("first"))
+        caller = asyncio.create_task(writer.submit(write("caller")))
+        await writer.submit(write("lane"), urgent=True)
+
+        assert not caller.done()
+        assert notes_in(path) == ["first", "lane"]
+    assert await caller == "caller"
+
+
+async def test_the_end_comes_once_however_many_turns_the_loop_has(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        async with a_writer(path) as writer:
+            await writer.submit(write(str(number)))
+
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_urgent_jobs_go_first_and_each_queue_keeps_its_order(path: Path) -> None:

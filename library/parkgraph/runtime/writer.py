@@ -15,6 +15,10 @@ from parkgraph.runtime.sqlite import DiskFullError, translated
 BATCH: Final = 64
 MOST_WAITING: Final = 1024
 MOST_URGENT_WAITING: Final = 256
+# Between two batches the loop has so many turns: those who were answered come again meanwhile, and
+# one commit is for all. At work together, loop and thread take the interpreter from each other at
+# every statement, which costs more than the wait.
+TURNS_BETWEEN: Final = 10
 
 # Errors of SQLite that are the job's own; any other is the disk's or the file's.
 _BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError)
@@ -66,6 +70,7 @@ class Writer:
         self._urgent: deque[_Waiting] = deque()
         self._waiting: deque[_Waiting] = deque()
         self._in_hand: list[_Waiting] = []
+        self._turns_left = 0
         self._is_closing = False
         self.commits = 0
 
@@ -109,8 +114,9 @@ class Writer:
         await asyncio.wait([self._ended])
 
     def _go_on(self) -> None:
-        """Hand the next batch to the thread, unless it has one."""
-        if self._in_hand or self._ended.done():
+        """Hand the next batch to the thread, unless it has one, or rests and nothing is urgent."""
+        is_resting = self._turns_left and not (self._urgent or self._is_closing)
+        if self._in_hand or self._ended.done() or is_resting:
             return
         urgent = _next_batch(self._urgent)
         batch = urgent or _next_batch(self._waiting)
@@ -133,9 +139,20 @@ class Writer:
             for waiting in batch:
                 waiting.error = UnavailableError(f"{self._path}: the writer has ended: {error}")
         else:
+            if not self._turns_left:
+                self._loop.call_soon(self._turn)
+            self._turns_left = TURNS_BETWEEN
             self._go_on()
         for waiting in batch:
             _answer(waiting)
+
+    def _turn(self) -> None:
+        """Count a turn of the loop, and go on after the last."""
+        self._turns_left -= 1
+        if self._turns_left:
+            self._loop.call_soon(self._turn)
+        elif not self._is_closing:  # for then it has gone on already
+            self._go_on()
 
     def _end(self, error: BaseException | None) -> None:
         self._thread.shutdown(wait=False)
