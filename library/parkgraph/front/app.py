@@ -134,11 +134,11 @@ class FrontDoor:
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody hears it
             except Exception as error:  # noqa: BLE001 (the caller hears nothing of the cause)
-                refusal = _refusal(error, _note(request_id, caller.principal, operation))
+                refusal = _refusal(error, _about(request_id, caller.principal, operation))
                 return _refused(request, refusal, request_id, caller.standing)
             if request.method not in {"GET", "HEAD"}:
-                note = _note(request_id, caller.principal, operation)
-                note.info("called", status=response.status_code)
+                about = _about(request_id, caller.principal, operation)
+                log.info("called", **about, status=response.status_code)
             return _sealed(response, request_id, caller.standing)
 
         return endpoint
@@ -229,24 +229,24 @@ class FrontDoor:
         return _refused(request, refusal, self._request_id(), caller.standing)
 
 
-def _note(request_id: str, principal: Principal, operation: Operation[Any]) -> Any:
-    """Return the log of one call, which is found by its id."""
-    return log.bind(
-        request_id=request_id,
-        key=principal.key_id,
-        operation=f"{operation.method} {operation.path}",
-    )
+def _about(request_id: str, principal: Principal, operation: Operation[Any]) -> dict[str, str]:
+    """Return what the log says of one call, which is found by its id."""
+    return {
+        "request_id": request_id,
+        "key": principal.key_id,
+        "operation": f"{operation.method} {operation.path}",
+    }
 
 
-def _refusal(error: Exception, note: Any) -> CallRefusedError:
+def _refusal(error: Exception, about: Mapping[str, str]) -> CallRefusedError:
     """Return `error` as what the caller hears of it; the rest is noted."""
     if isinstance(error, CallRefusedError):
-        note.info("call_refused", code=error.code, field=error.field)
+        log.info("call_refused", **about, code=error.code, field=error.field)
         return error
     if isinstance(error, UnavailableError):
-        note.warning("call_unavailable", reason=str(error))
+        log.warning("call_unavailable", **about, reason=str(error))
         return CallRefusedError(ErrorCode.UNAVAILABLE, "not possible now; try again")
-    note.error("call_failed", exc_info=error)
+    log.error("call_failed", **about, exc_info=error)
     return CallRefusedError(ErrorCode.INTERNAL, "something is broken here; it was noted")
 
 
@@ -310,6 +310,5 @@ def _refused(
 
 def _sealed(response: Response, request_id: str, standing: Standing) -> Response:
     """Return `response` with what all have: its id, and what the caller may still ask for."""
-    response.headers["X-Request-Id"] = request_id
-    response.headers.update(standing.headers())
+    response.raw_headers += [(b"x-request-id", request_id.encode()), *standing.headers()]
     return response

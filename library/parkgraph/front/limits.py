@@ -41,15 +41,15 @@ class Standing:
     reset_seconds: int
     retry_after_seconds: int | None
 
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that tell it. `X-RateLimit-Reset` counts seconds until all is back."""
-        headers = {
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Remaining": str(self.remaining),
-            "X-RateLimit-Reset": str(self.reset_seconds),
-        }
+        headers = [
+            (b"x-ratelimit-limit", b"%d" % self.limit),
+            (b"x-ratelimit-remaining", b"%d" % self.remaining),
+            (b"x-ratelimit-reset", b"%d" % self.reset_seconds),
+        ]
         if self.retry_after_seconds is not None:
-            headers["Retry-After"] = str(self.retry_after_seconds)
+            headers.append((b"retry-after", b"%d" % self.retry_after_seconds))
         return headers
 
 

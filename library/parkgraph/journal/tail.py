@@ -307,7 +307,7 @@ class Tail:
                 self._write_anew(connection)
             return
         if head != last:
-            self._append(connection, last)
+            self._append(connection, last, head)
         if self._rows > LARGE_ROWS and self._is_too_long(connection, head):
             self._write_anew(connection)
 
@@ -317,18 +317,19 @@ class Tail:
         left = head.seq - known.seq if known and is_known else self._rows
         return 8 * left <= self._rows or self._rows > MOST_ROWS
 
-    def _append(self, connection: sqlite3.Connection, last: Head) -> None:
+    def _append(self, connection: sqlite3.Connection, last: Head, head: Head) -> None:
+        """Add the rows after `last`, of the same epoch, up to `head`."""
         place = {"stream": self._stream, "epoch": last.epoch, "seq": last.seq, "limit": -1}
-        found = connection.execute(SQL["rows_after"], place).fetchall()
         lines: list[bytes] = []
-        for columns in found:
-            lines.append(_line(last.epoch, last.hash, None, columns))
-            last = Head(epoch=last.epoch, seq=columns["seq"], hash=columns["hash"])
+        previous = last.hash
+        for columns in connection.execute(SQL["rows_after"], place):
+            lines.append(_line(last.epoch, previous, None, columns))
+            previous = columns["hash"]
         self._last = None  # should it fail
         with self._full_is_no_reason():
             self._file.append(b"".join(lines))
             self._file.sync()
-            self._last, self._rows = last, self._rows + len(lines)
+            self._last, self._rows = head, self._rows + len(lines)
 
     def _write_anew(self, connection: sqlite3.Connection) -> None:
         """Write the unacknowledged rows, and the newest one in any case: it tells a rollback."""

@@ -99,7 +99,7 @@ class RateCard(Rate):
         frozen = {name: getattr(self, name) for name in Rate.model_fields}
         if autonomous and self.autonomous_unit_minor is not None:
             frozen["unit_minor"] = self.autonomous_unit_minor
-        return Rate(**frozen)
+        return Rate.model_construct(**frozen)
 
     def price(self, elapsed: timedelta) -> Price:
         """Return what a stay costs while nobody knows who drives: the lower of the two prices."""

@@ -21,7 +21,6 @@ def set_up(*, to: str | None = None) -> None:
         raise RefusedError(f"{to}: cannot be written: {error.strerror}; name another") from error
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
