@@ -77,7 +77,7 @@ class Round(BaseModel):
 
     server: str
     connections: int
-    added_ms: int = 0
+    added_ms: float = 0
     load: Load
     sessions_found: int
     commits: int
@@ -93,7 +93,7 @@ class Summary(BaseModel):
 
     server: str
     connections: int
-    added_ms: int
+    added_ms: float
     per_second: float
     lowest: float
     highest: float
@@ -138,14 +138,14 @@ async def rounds(
         for connections, added_ms in loads():
             pair = (GATEWAY, NAIVE) if number % 2 else (NAIVE, GATEWAY)
             for server in pair:
-                slow = f", syncs {added_ms} ms slower" if added_ms else ""
+                slow = f", syncs {added_ms:g} ms slower" if added_ms else ""
                 progress.step(f"round {number}: {server.name}, {connections} connections{slow}")
                 yield await _measure(
                     server, folder, connections=connections, added_ms=added_ms, seconds=seconds
                 )
 
 
-def loads() -> list[tuple[int, int]]:
+def loads() -> list[tuple[int, float]]:
     """Return what is measured: so many connections, and by how many ms each sync is slower."""
     as_it_is, *slower = sync_delays(SLOWER_MS, SLOW_MS)
     return [
@@ -160,7 +160,7 @@ def round_seconds(seconds: float) -> float:
 
 
 async def _measure(
-    server: Server, folder: Path, *, connections: int, added_ms: int, seconds: float
+    server: Server, folder: Path, *, connections: int, added_ms: float, seconds: float
 ) -> Round:
     place = folder / server.name
     place.mkdir()
@@ -249,7 +249,7 @@ def summaries(measured: Sequence[Round]) -> list[Summary]:
     return found
 
 
-def _of(measured: Sequence[Round], server: str, load: tuple[int, int]) -> list[Round]:
+def _of(measured: Sequence[Round], server: str, load: tuple[float, int]) -> list[Round]:
     return [r for r in measured if r.server == server and (r.added_ms, r.connections) == load]
 
 

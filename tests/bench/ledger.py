@@ -61,7 +61,7 @@ class Ran(BaseModel):
 
     kind: str
     callers: int
-    added_ms: int
+    added_ms: float
     acknowledged: int
     commits: int
     seconds: float
@@ -92,8 +92,8 @@ async def measure(folder: Path, progress: Progress, *, seconds: float) -> list[R
     """
     found = []
     for kind, callers, added_ms in _runs():
-        progress.step(f"ledger: {kind}, {callers} callers, syncs {added_ms} ms slower")
-        place = folder / f"ledger-{kind}-{callers}-{added_ms}"
+        progress.step(f"ledger: {kind}, {callers} callers, syncs {added_ms:g} ms slower")
+        place = folder / f"ledger-{kind}-{callers}-{added_ms:g}"
         place.mkdir()
         command = [
             sys.executable, "-m", "tests.bench.ledger", kind, str(place),
@@ -107,7 +107,7 @@ async def measure(folder: Path, progress: Progress, *, seconds: float) -> list[R
     return found
 
 
-def _runs() -> list[tuple[str, int, int]]:
+def _runs() -> list[tuple[str, int, float]]:
     runs = [
         (kind, CALLERS, added)
         for added in sync_delays(SLOW_MS)

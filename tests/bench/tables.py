@@ -42,7 +42,7 @@ def show_bookings(found: Sequence[Summary]) -> list[str]:
 def _booking_row(one: Summary) -> tuple[str, ...]:
     is_reference = one.server == NAIVE.name or one.to_naive is None
     return (
-        one.server, str(one.connections), f"+{one.added_ms}ms" if one.added_ms else "",
+        one.server, str(one.connections), f"+{one.added_ms:g}ms" if one.added_ms else "",
         f"{one.per_second:.0f}",
         f"{one.lowest:.0f}-{one.highest:.0f}", f"{one.p50_ms:.1f}", f"{one.p99_ms:.1f}",
         "" if is_reference else f"{one.to_naive:.1f}",
@@ -72,7 +72,7 @@ def show_ledger(found: Sequence[Ran]) -> list[str]:
     grouped = {one.added_ms: one.per_second for one in batched if one.kind == "grouped"}
     rows = [
         (
-            one.kind, str(one.callers), str(one.added_ms), f"{one.per_second:.0f}",
+            one.kind, str(one.callers), f"{one.added_ms:g}", f"{one.per_second:.0f}",
             f"{one.commits_each:.3f}", f"{grouped[one.added_ms] / one.per_second:.2f} x",
         )
         for one in batched
