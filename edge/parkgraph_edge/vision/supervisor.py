@@ -190,8 +190,9 @@ async def _end(process: Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
     try:
-        await process.wait()
+        # To the end of what it wrote: with a full buffer its end would not be seen.
+        await process.communicate()
     except asyncio.CancelledError:
         # Killed, it takes no time; without this a second stop would leave it unreaped.
-        await process.wait()
+        await process.communicate()
         raise
